@@ -1,0 +1,1 @@
+//! callwarden: a daemon that ends phone calls which outstay their time limit.
