@@ -1,1 +1,4 @@
 //! callwarden: a daemon that ends phone calls which outstay their time limit.
+
+pub mod model;
+pub mod store;

@@ -1,0 +1,206 @@
+//! What the platform says, as data: the answer to an end-call request, a row of its lists, what a
+//! look-up brought (the platform's pages *end-call*, *list-calls*, *get-active-call*).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{AgentId, CallId},
+    time::Wall,
+};
+
+/// The answer to an end-call request (spec §7 *Answers*). No answer at all is one too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// 2xx JSON without `success:false`: the hang-up is accepted, the end follows.
+    Accepted,
+    /// 409: not active, by the platform's books.
+    NotActive,
+    /// 404 whose JSON `message` contains `call not found`.
+    NotFound,
+    /// What did not get as far as the call.
+    Failed(Failure),
+}
+
+/// Why a request told us nothing about the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// 401 or 403.
+    Unauthorized {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// A redirect, HTML where JSON belongs, or a 404 that speaks of no call: `base_url`,
+    /// environment or agent are wrong.
+    Misdirected {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// 429.
+    RateLimited {
+        /// How long to pause, as the answer says; `None` where it gives no hint.
+        pause: Option<Duration>,
+    },
+    /// 5xx.
+    ServerError {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// No answer within `platform.timeout`.
+    Timeout,
+    /// The connection was cut after the request was sent and before an answer came.
+    Cut,
+    /// The platform could not be reached: the request never left.
+    Network,
+    /// Anything else: another status, a body that cannot be read, `success:false`.
+    Other {
+        /// The HTTP status.
+        status: u16,
+        /// The platform's own message, cut short; empty where it gave none.
+        message: String,
+    },
+}
+
+impl Failure {
+    /// Whether the request may have taken effect although no answer told so.
+    #[must_use]
+    pub fn answer_lost(&self) -> bool {
+        match self {
+            Self::Timeout | Self::Cut => true,
+            // A gateway that gave up waiting knows no more than we do.
+            Self::ServerError { status } => matches!(status, 502 | 504),
+            Self::Unauthorized { .. }
+            | Self::Misdirected { .. }
+            | Self::RateLimited { .. }
+            | Self::Network
+            | Self::Other { .. } => false,
+        }
+    }
+}
+
+/// What the answer's headers tell besides, whatever the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meter {
+    /// `X-RateLimit-Limit`.
+    pub limit: Option<u32>,
+    /// `X-RateLimit-Remaining`.
+    pub remaining: Option<u32>,
+    /// `X-RateLimit-Reset`, as time left from now (given in seconds left or as epoch seconds).
+    pub reset: Option<Duration>,
+    /// `Date`, in whole seconds.
+    pub date: Option<Wall>,
+}
+
+/// A call's status in a row. What is not known to be over is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Placed, not yet dialled: it has no *started*.
+    Initiated,
+    /// Of a campaign: waiting for its turn.
+    Queued,
+    /// Of a campaign: waiting for its time.
+    Scheduled,
+    /// The phone rings.
+    Ringing,
+    /// Somebody answered.
+    Answered,
+    /// The same, by another page's word.
+    InProgress,
+    /// Over.
+    Completed,
+    /// Over; it never connected.
+    Failed,
+    /// Over; it never connected.
+    Busy,
+    /// Over; it never connected.
+    NoAnswer,
+    /// Any other word, `ready` and `external` among them.
+    Other,
+}
+
+impl Status {
+    /// Reads the platform's word.
+    #[must_use]
+    pub fn read(word: &str) -> Self {
+        match word {
+            "initiated" => Self::Initiated,
+            "queued" => Self::Queued,
+            "scheduled" => Self::Scheduled,
+            "ringing" => Self::Ringing,
+            "answered" => Self::Answered,
+            "in-progress" => Self::InProgress,
+            "completed" => Self::Completed,
+            "failed" => Self::Failed,
+            "busy" => Self::Busy,
+            "no-answer" => Self::NoAnswer,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether the call is over.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        match self {
+            Self::Completed | Self::Failed | Self::Busy | Self::NoAnswer => true,
+            Self::Initiated
+            | Self::Queued
+            | Self::Scheduled
+            | Self::Ringing
+            | Self::Answered
+            | Self::InProgress
+            | Self::Other => false,
+        }
+    }
+
+    /// Whether somebody answered, and the call goes on.
+    #[must_use]
+    pub fn is_connected(self) -> bool {
+        matches!(self, Self::Answered | Self::InProgress)
+    }
+
+    /// Whether the phone has not rung yet.
+    #[must_use]
+    pub fn is_waiting(self) -> bool {
+        matches!(self, Self::Initiated | Self::Queued | Self::Scheduled)
+    }
+}
+
+/// One row of the platform's lists, or of active-call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The call's id.
+    pub id: CallId,
+    /// The provider's `sid`.
+    pub sid: Option<CallId>,
+    /// The agent that owns the call (from the row, or from the address that was asked).
+    pub agent: Option<AgentId>,
+    /// The callee.
+    pub to: Option<Box<str>>,
+    /// The caller.
+    pub from: Option<Box<str>>,
+    /// `inbound` or `outbound`.
+    pub direction: Option<Box<str>>,
+    /// Whether it is a test call.
+    pub testing: Option<bool>,
+    /// Its status when the row was made.
+    pub status: Status,
+    /// When it began to ring (active-call only).
+    pub started_at: Option<Wall>,
+    /// When it was placed, which may be long before it rings.
+    pub created_at: Option<Wall>,
+    /// When the row last changed.
+    pub updated_at: Option<Wall>,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Its rows.
+    pub rows: Vec<Row>,
+    /// The last page there is.
+    pub last_page: u32,
+    /// Rows that could not be read (no valid id), for the log.
+    pub unreadable: u32,
+}

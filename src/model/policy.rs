@@ -1,0 +1,81 @@
+//! The policy in force: which limits a call has, and how a stop is carried out (spec §3, §6, §7).
+
+use std::{fmt, time::Duration};
+
+use super::event::EventKind;
+
+/// All that decisions about calls rest on besides the calls themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// For calls that no rule matches (spec §6).
+    pub limits: Limits,
+    /// How stops are confirmed and given up.
+    pub enforcement: Enforcement,
+    /// `webhook.max_age`: an event's own time is believed up to this age (spec §4).
+    pub max_age: Duration,
+}
+
+/// The longest times a call may go on after its marks (spec §6); what is `None` does not limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// From the earliest sign of the call.
+    pub total: Option<Duration>,
+    /// From *started*, until it connects.
+    pub ringing: Option<Duration>,
+    /// From *connected*.
+    pub connected: Option<Duration>,
+    /// From *talking*.
+    pub talking: Option<Duration>,
+    /// From *voicemail*.
+    pub voicemail: Option<Duration>,
+    /// From *connected*, until *talking*.
+    pub no_conversation: Option<Duration>,
+    /// From the last time of an event, until its counterpart; each event once, in stored order.
+    pub after: Vec<(EventKind, Duration)>,
+}
+
+/// `[enforcement]` (spec §3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enforcement {
+    /// How long to wait for the end's webhook before asking the platform.
+    pub confirm_within: Duration,
+    /// How long to go on with a stop that the platform answers but does not carry out.
+    pub give_up_after: Duration,
+}
+
+/// Which limit a deadline comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Limit {
+    /// `total`
+    Total,
+    /// `ringing`
+    Ringing,
+    /// `connected`
+    Connected,
+    /// `talking`
+    Talking,
+    /// `voicemail`
+    Voicemail,
+    /// `no_conversation`
+    NoConversation,
+    /// `after.<event>`
+    After(EventKind),
+    /// An operator's word, which stands above every limit.
+    Operator,
+}
+
+impl fmt::Display for Limit {
+    /// The name of the config key; `operator` for an operator's deadline.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Total => f.write_str("total"),
+            Self::Ringing => f.write_str("ringing"),
+            Self::Connected => f.write_str("connected"),
+            Self::Talking => f.write_str("talking"),
+            Self::Voicemail => f.write_str("voicemail"),
+            Self::NoConversation => f.write_str("no_conversation"),
+            Self::After(kind) => write!(f, "after.{}", kind.short_name()),
+            Self::Operator => f.write_str("operator"),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Instants as the core knows them: wall time, which is stored and shown, and boot time, on which
+//! deadlines run (spec §8 *Clocks*). Nothing here asks a clock.
+
+use std::{fmt, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+macro_rules! instant {
+    ($name:ident) => {
+        impl $name {
+            /// This instant, `span` later; stays at the last instant there is.
+            #[must_use]
+            pub fn after(self, span: Duration) -> Self {
+                Self(self.0.saturating_add(micros(span)))
+            }
+
+            /// This instant, `span` earlier; stays at the first instant there is.
+            #[must_use]
+            pub fn before(self, span: Duration) -> Self {
+                Self(self.0.saturating_sub(micros(span)))
+            }
+
+            /// How long after `earlier` this is; nothing if it is not.
+            #[must_use]
+            pub fn since(self, earlier: Self) -> Duration {
+                Duration::from_micros(
+                    u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default(),
+                )
+            }
+        }
+    };
+}
+
+/// Wall time: microseconds since the Unix epoch, UTC.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Wall(pub i64);
+instant!(Wall);
+
+impl fmt::Display for Wall {
+    /// RFC 3339 in UTC with milliseconds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Timestamp::from_microsecond(self.0) {
+            Ok(at) => write!(f, "{at:.3}"),
+            Err(_) => write!(f, "{}us", self.0),
+        }
+    }
+}
+
+/// Boot time: microseconds on `CLOCK_BOOTTIME`, which counts suspend and never steps.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Mono(pub i64);
+instant!(Mono);
+
+/// One reading of both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// What the wall clock said.
+    pub wall: Wall,
+    /// What the boot clock said.
+    pub mono: Mono,
+}
+
+impl Moment {
+    /// The boot time of a wall time, by this reading of the clocks.
+    #[must_use]
+    pub fn mono_of(self, at: Wall) -> Mono {
+        Mono(self.mono.0.saturating_sub(self.wall.0.saturating_sub(at.0)))
+    }
+
+    /// The wall time of a boot time, by this reading of the clocks.
+    #[must_use]
+    pub fn wall_of(self, at: Mono) -> Wall {
+        Wall(self.wall.0.saturating_add(at.0.saturating_sub(self.mono.0)))
+    }
+
+    /// Both clocks, `span` later.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Self {
+        Self {
+            wall: self.wall.after(span),
+            mono: self.mono.after(span),
+        }
+    }
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
