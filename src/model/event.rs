@@ -4,6 +4,61 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::{
+    ids::{AgentId, CallId},
+    time::Wall,
+};
+
+/// One event of a call, as read from a webhook's body and path (spec §4).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heard {
+    /// What happened.
+    pub kind: EventKind,
+    /// Which call it happened to.
+    pub call: CallName,
+    /// The agent that owns the call.
+    pub agent: Option<AgentId>,
+    /// The event's own time. Whether it is believed is the call's to decide.
+    pub time: Option<Wall>,
+    /// What else was told.
+    pub details: Details,
+}
+
+/// How an event names its call: by the platform's id, the provider's sid, or both (spec §1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallName {
+    /// By its id alone.
+    Id(CallId),
+    /// By its sid alone.
+    Sid(CallId),
+    /// By both.
+    Both {
+        /// The platform's id.
+        id: CallId,
+        /// The provider's sid.
+        sid: CallId,
+    },
+}
+
+/// What an event tells of its call besides its kind; empty strings count as untold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Details {
+    /// The callee's number.
+    pub to: Option<Box<str>>,
+    /// The caller's number.
+    pub from: Option<Box<str>>,
+    /// `inbound` or `outbound`.
+    pub direction: Option<Box<str>>,
+    /// The campaign's id.
+    pub campaign: Option<Box<str>>,
+    /// Whether it is a test call.
+    pub testing: Option<bool>,
+    /// The context that the dialler gave the call.
+    pub context: Option<serde_json::Value>,
+    /// Why it ended, in the platform's words.
+    pub ended_reason: Option<Box<str>>,
+}
+
 macro_rules! kinds {
     ($( $variant:ident $name:literal ),+ $(,)?) => {
         /// One of the platform's events about a call.
