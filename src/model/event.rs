@@ -158,10 +158,7 @@ impl EventKind {
     /// The event that this one undoes.
     #[must_use]
     pub fn undoes(self) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|kind| kind.counterpart() == Some(self))
+        Self::ALL.iter().copied().find(|kind| kind.counterpart() == Some(self))
     }
 
     /// Whether the call is over once this was heard (spec §4).

@@ -25,10 +25,9 @@ impl CallId {
     pub fn parse(text: &str) -> Result<Self, IdError> {
         match text {
             "" => Err(IdError::Empty),
-            _ if text.len() > Self::MAX_BYTES => Err(IdError::TooLong {
-                found: text.len(),
-                most: Self::MAX_BYTES,
-            }),
+            _ if text.len() > Self::MAX_BYTES => {
+                Err(IdError::TooLong { found: text.len(), most: Self::MAX_BYTES })
+            }
             _ if text.chars().any(char::is_control) => Err(IdError::Control),
             _ => Ok(Self(text.into())),
         }
@@ -59,10 +58,9 @@ impl AgentId {
         let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         match text {
             "" => Err(IdError::Empty),
-            _ if text.len() > Self::MAX_BYTES => Err(IdError::TooLong {
-                found: text.len(),
-                most: Self::MAX_BYTES,
-            }),
+            _ if text.len() > Self::MAX_BYTES => {
+                Err(IdError::TooLong { found: text.len(), most: Self::MAX_BYTES })
+            }
             _ => match text.chars().find(|c| !fits(*c)) {
                 Some(found) => Err(IdError::Foreign { found }),
                 None => Ok(Self(text.into())),
@@ -143,11 +141,7 @@ text_id!(AgentId);
 #[must_use]
 pub fn masked(number: &str) -> String {
     let shown = number.chars().count().saturating_sub(4);
-    number
-        .chars()
-        .enumerate()
-        .map(|(i, c)| if i < shown { '*' } else { c })
-        .collect()
+    number.chars().enumerate().map(|(i, c)| if i < shown { '*' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -160,10 +154,7 @@ mod tests {
         assert!(CallId::parse(&"x".repeat(200)).is_ok());
         assert_eq!(
             CallId::parse(&"x".repeat(201)),
-            Err(IdError::TooLong {
-                found: 201,
-                most: 200
-            })
+            Err(IdError::TooLong { found: 201, most: 200 })
         );
         assert_eq!(CallId::parse("a\0b"), Err(IdError::Control));
         assert!(CallId::parse("../é/ü").is_ok());

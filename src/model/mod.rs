@@ -1,7 +1,14 @@
 //! Layer 0: every decision, pure. No async, no I/O, no clock, no chance, no logging.
 
+pub mod ask;
+pub mod call;
+pub mod deadline;
 pub mod event;
+pub mod facts;
 pub mod ids;
+pub mod outcome;
 pub mod platform;
 pub mod policy;
+pub mod stop;
 pub mod time;
+pub mod trail;

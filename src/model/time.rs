@@ -83,10 +83,7 @@ impl Moment {
     /// Both clocks, `span` later.
     #[must_use]
     pub fn after(self, span: Duration) -> Self {
-        Self {
-            wall: self.wall.after(span),
-            mono: self.mono.after(span),
-        }
+        Self { wall: self.wall.after(span), mono: self.mono.after(span) }
     }
 }
 

@@ -1,0 +1,155 @@
+//! What a call has to ask the platform, and when (spec §4, §6, §7, §8).
+//!
+//! A question stays until what gave rise to it is gone; the call derives that anew at each change.
+//! One look-up answers all that are open.
+
+use std::time::Duration;
+
+use super::{stop::back_off, time::Mono};
+
+/// Why the platform is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// Whether it still rings: no stop for `ringing` leaves without that (spec §6).
+    Ringing,
+    /// Which agent owns it (spec §4).
+    Agent,
+    /// What became of a call whose stop was answered 409.
+    NotActive,
+    /// What became of a call whose stop was answered 404.
+    NotFound,
+    /// Whether an accepted stop was carried out.
+    Confirm,
+    /// Whether an event's own time, by which the call would be overdue, is to be believed.
+    OwnTime,
+    /// Whether a call known by an old event alone is active.
+    Shown,
+    /// What became of a call after an error or a disconnect.
+    Silence,
+}
+
+impl Why {
+    /// Every reason.
+    pub(super) const ALL: [Self; 8] = [
+        Self::Ringing,
+        Self::Agent,
+        Self::NotActive,
+        Self::NotFound,
+        Self::Confirm,
+        Self::OwnTime,
+        Self::Shown,
+        Self::Silence,
+    ];
+
+    /// How the look-up is ranked: as part of the stop, as its confirmation, or after those.
+    #[must_use]
+    pub fn urgency(self) -> Urgency {
+        match self {
+            Self::Ringing | Self::Agent => Urgency::Stop,
+            Self::NotActive | Self::NotFound | Self::Confirm => Urgency::Confirm,
+            Self::OwnTime | Self::Shown | Self::Silence => Urgency::Other,
+        }
+    }
+
+    /// How long to wait after the `nth` answer that showed no row of the call.
+    fn after_nothing(self, nth: u32) -> Duration {
+        let seconds = match (self, nth) {
+            (Self::Ringing, _) => 5,
+            (Self::Agent, 1) => 1,
+            (Self::Agent, 2) | (_, 1) => 5,
+            (_, 2) | (Self::Agent, 3) => 15,
+            // Nothing hangs on it, and nobody shows the call: ask ever more seldom.
+            (Self::Shown | Self::Silence, nth) => 60 * u64::from(nth - 2).min(30),
+            _ => 60,
+        };
+        Duration::from_secs(seconds)
+    }
+}
+
+/// What a look-up is to the call's stop (spec §7 *Quota*).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// The stop waits for it.
+    Stop,
+    /// It tells whether the stop was carried out.
+    Confirm,
+    /// Neither.
+    Other,
+}
+
+/// The open questions of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Questions {
+    open: Vec<Question>,
+    under_way: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Question {
+    why: Why,
+    at: Mono,
+    tries: u32,
+}
+
+impl Questions {
+    /// Opens and closes questions: `arises` says from when on each is to be asked, `None` where it
+    /// is not. A question that was open keeps its pace.
+    pub(super) fn settle(&mut self, arises: impl Fn(Why) -> Option<Mono>) {
+        let known = std::mem::take(&mut self.open);
+        let question = |why| {
+            let at = arises(why)?;
+            let known = known.iter().copied().find(|known| known.why == why);
+            Some(match known {
+                // Asked already: the pace of its answers holds.
+                Some(known) if known.tries > 0 => Question { at: known.at.max(at), ..known },
+                Some(_) | None => Question { why, at, tries: 0 },
+            })
+        };
+        self.open = Why::ALL.into_iter().filter_map(question).collect();
+    }
+
+    /// When the next look-up is due.
+    pub(super) fn due(&self) -> Option<Mono> {
+        if self.under_way { None } else { self.open.iter().map(|question| question.at).min() }
+    }
+
+    /// Starts a look-up if one is due; says how urgent it is.
+    pub(super) fn start(&mut self, now: Mono) -> Option<Urgency> {
+        self.due().filter(|due| *due <= now)?;
+        self.under_way = true;
+        self.open.iter().filter(|q| q.at <= now).map(|q| q.why.urgency()).min()
+    }
+
+    /// Whether a question is open whose look-up has been due.
+    pub(super) fn has_asked(&self, why: Why, now: Mono) -> bool {
+        self.open.iter().any(|question| question.why == why && question.at <= now)
+    }
+
+    /// Whether a look-up is under way.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+
+    /// The look-up is over and showed a row, or none: those who asked wait before they ask again.
+    pub(super) fn answered(&mut self, now: Mono) {
+        self.again(now, |question| question.why.after_nothing(question.tries));
+    }
+
+    /// The look-up told nothing.
+    pub(super) fn failed(&mut self, now: Mono, jitter: f64) {
+        self.again(now, |question| back_off(question.tries, jitter));
+    }
+
+    /// The look-up never left: it is due as it was.
+    pub(super) fn dropped(&mut self) {
+        self.under_way = false;
+    }
+
+    fn again(&mut self, now: Mono, wait: impl Fn(&Question) -> Duration) {
+        self.under_way = false;
+        for question in self.open.iter_mut().filter(|question| question.at <= now) {
+            question.tries += 1;
+            question.at = now.after(wait(question));
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! How a call left us (spec §5): exactly one outcome a call, resting on evidence.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    deadline::Deadline,
+    facts::{End, Facts},
+    stop::Stop,
+    time::{Moment, Wall},
+};
+
+/// How a call left us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It ended by itself.
+    Completed,
+    /// It never connected.
+    NotConnected,
+    /// We stopped it.
+    Stopped,
+    /// A stop had begun, and it ended by itself before a request was accepted.
+    Raced,
+    /// The platform answered for it, but did not carry out the stop in `give_up_after`.
+    Failed,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 5] =
+        [Self::Completed, Self::NotConnected, Self::Stopped, Self::Raced, Self::Failed];
+
+    /// Its name in the API, the store and the metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::NotConnected => "not_connected",
+            Self::Stopped => "stopped",
+            Self::Raced => "raced",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What told us that a stop was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfirmedBy {
+    /// The end's webhook.
+    Webhook,
+    /// The platform, asked.
+    Lookup,
+}
+
+impl ConfirmedBy {
+    /// Its name in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Lookup => "lookup",
+        }
+    }
+}
+
+/// Who ended the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// We did.
+    Callwarden,
+    /// The platform, by a limit of its own.
+    Platform,
+    /// One of the two who spoke.
+    Caller,
+    /// Nobody told.
+    Unknown,
+}
+
+impl EndedBy {
+    /// Its name in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Callwarden => "callwarden",
+            Self::Platform => "platform",
+            Self::Caller => "caller",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Why a stop failed: what the platform last answered for the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailReason {
+    /// It said "not active" of a call that was.
+    NotAccepted,
+    /// It accepted, and no end ever came.
+    NotConfirmed,
+    /// It did not know the call.
+    NotFound,
+}
+
+impl FailReason {
+    /// Its name in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotAccepted => "not_accepted",
+            Self::NotConfirmed => "not_confirmed",
+            Self::NotFound => "not_found",
+        }
+    }
+}
+
+/// A call's outcome and what it rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// When the call ended, as far as known.
+    pub at: Wall,
+    /// When the outcome was recorded.
+    pub recorded: Wall,
+    /// What confirmed a stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_by: Option<ConfirmedBy>,
+    /// Why the stop failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<FailReason>,
+    /// How far past its deadline it got.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrun: Option<Duration>,
+}
+
+impl Ended {
+    /// The outcome that the facts, and what we sent, bear out now; `None` while nothing does.
+    ///
+    /// An outcome once recorded stays. Later facts may only refine `completed` to
+    /// `not_connected`, and `raced` to `stopped`.
+    #[must_use]
+    pub(super) fn judge(
+        recorded: Option<Self>,
+        facts: &Facts,
+        stop: &Stop,
+        deadline: Option<Deadline>,
+        now: Moment,
+    ) -> Option<Self> {
+        let found = facts.end().map(|end| Self::of_end(end, stop, deadline, now));
+        let Some(known) = recorded else { return found };
+        let refined = found.map(|found| found.outcome).is_some_and(|found| {
+            matches!(
+                (known.outcome, found),
+                (Outcome::Completed, Outcome::NotConnected) | (Outcome::Raced, Outcome::Stopped)
+            )
+        });
+        let refined = found.filter(|_| refined);
+        Some(refined.map_or(known, |found| Self { recorded: known.recorded, ..found }))
+    }
+
+    fn of_end(end: End, stop: &Stop, deadline: Option<Deadline>, now: Moment) -> Self {
+        let outcome = if stop.ended_call(end.at) {
+            Outcome::Stopped
+        } else if stop.has_begun() {
+            Outcome::Raced
+        } else if end.connected {
+            Outcome::Completed
+        } else {
+            Outcome::NotConnected
+        };
+        let confirmed_by = (outcome == Outcome::Stopped).then_some(if end.by_webhook {
+            ConfirmedBy::Webhook
+        } else {
+            ConfirmedBy::Lookup
+        });
+        let at = end.at.min(now.wall);
+        Self {
+            outcome,
+            at,
+            recorded: now.wall,
+            confirmed_by,
+            reason: None,
+            overrun: overrun(deadline, at),
+        }
+    }
+
+    /// A stop borne out by a 409 that followed a request whose answer was lost (spec §7).
+    pub(super) fn borne_out(deadline: Option<Deadline>, now: Moment) -> Self {
+        Self {
+            outcome: Outcome::Stopped,
+            at: now.wall,
+            recorded: now.wall,
+            confirmed_by: Some(ConfirmedBy::Lookup),
+            reason: None,
+            overrun: overrun(deadline, now.wall),
+        }
+    }
+
+    /// A stop given up.
+    pub(super) fn given_up(reason: FailReason, deadline: Option<Deadline>, now: Moment) -> Self {
+        Self {
+            outcome: Outcome::Failed,
+            at: now.wall,
+            recorded: now.wall,
+            confirmed_by: None,
+            reason: Some(reason),
+            overrun: overrun(deadline, now.wall),
+        }
+    }
+
+    /// Who ended the call, by the outcome and the platform's words.
+    #[must_use]
+    pub fn by(&self, facts: &Facts) -> EndedBy {
+        if self.outcome == Outcome::Stopped {
+            return EndedBy::Callwarden;
+        }
+        let reason = facts.ended_reason().unwrap_or_default().to_ascii_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+        if says(&["max_duration", "max duration", "max_call", "timeout", "idle", "inactiv"]) {
+            EndedBy::Platform
+        } else if says(&["caller", "callee", "user", "customer", "participant", "remote"]) {
+            EndedBy::Caller
+        } else {
+            EndedBy::Unknown
+        }
+    }
+}
+
+fn overrun(deadline: Option<Deadline>, at: Wall) -> Option<Duration> {
+    deadline.map(|deadline| at.since(deadline.wall)).filter(|overrun| !overrun.is_zero())
+}

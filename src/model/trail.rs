@@ -1,0 +1,182 @@
+//! What happened to a call, for those who ask (spec §10 `history`): the last 50 entries.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    event::EventKind,
+    outcome::Outcome,
+    platform::{Answer, Failure, Status},
+    policy::Limit,
+    time::Wall,
+};
+
+/// The last entries of a call's history, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Trail(Vec<Entry>);
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, on our wall clock.
+    pub at: Wall,
+    /// What happened.
+    pub what: What,
+}
+
+/// What can happen to a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// An event was taken in.
+    Heard(EventKind),
+    /// An event's own time would make the call overdue: the platform is asked.
+    TimeDoubted(EventKind),
+    /// A deadline was passed; the limit's name.
+    StopBegan(Box<str>),
+    /// The deadline moved before a request was accepted.
+    StopTakenBack,
+    /// An end-call request left: the how-manieth.
+    Requested(u32),
+    /// Its answer.
+    Answered(Box<str>),
+    /// A row of the platform showed the call.
+    Shown(Status),
+    /// A look-up found no row of it.
+    NotShown,
+    /// It was known by its sid alone, and its id was told.
+    Named,
+    /// It has an outcome.
+    Ended(Outcome),
+}
+
+/// Who did it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A webhook told.
+    Webhook,
+    /// The platform answered or was asked.
+    Platform,
+    /// The policy.
+    Policy,
+    /// callwarden itself.
+    Callwarden,
+}
+
+impl By {
+    /// Its name in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Platform => "platform",
+            Self::Policy => "policy",
+            Self::Callwarden => "callwarden",
+        }
+    }
+}
+
+impl Trail {
+    const MOST: usize = 50;
+
+    /// Adds an entry; beyond 50 the oldest goes.
+    pub(super) fn push(&mut self, at: Wall, what: What) {
+        if self.0.len() == Self::MOST {
+            self.0.remove(0);
+        }
+        self.0.reserve_exact(1);
+        self.0.push(Entry { at, what });
+    }
+
+    /// The entries, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.0.iter()
+    }
+
+    /// Both histories in order of time (a call known by its sid alone is joined into its id's).
+    pub(super) fn merge(&mut self, other: Self) {
+        self.0.extend(other.0);
+        self.0.sort_by_key(|entry| entry.at);
+        let excess = self.0.len().saturating_sub(Self::MOST);
+        self.0.drain(..excess);
+    }
+}
+
+impl What {
+    /// Its name in the API.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Heard(kind) => kind.name(),
+            Self::TimeDoubted(_) => "time_doubted",
+            Self::StopBegan(_) => "stop_began",
+            Self::StopTakenBack => "stop_taken_back",
+            Self::Requested(_) => "end_call_requested",
+            Self::Answered(_) => "end_call_answered",
+            Self::Shown(_) => "shown",
+            Self::NotShown => "not_shown",
+            Self::Named => "named",
+            Self::Ended(_) => "ended",
+        }
+    }
+
+    /// Who did it.
+    #[must_use]
+    pub fn by(&self) -> By {
+        match self {
+            Self::Heard(_) | Self::Named => By::Webhook,
+            Self::Answered(_) | Self::Shown(_) | Self::NotShown => By::Platform,
+            Self::StopBegan(_) | Self::StopTakenBack => By::Policy,
+            Self::TimeDoubted(_) | Self::Requested(_) | Self::Ended(_) => By::Callwarden,
+        }
+    }
+
+    /// What more there is to say.
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Heard(_) | Self::StopTakenBack | Self::NotShown | Self::Named => None,
+            Self::TimeDoubted(kind) => Some(kind.name().to_owned()),
+            Self::StopBegan(limit) => Some(format!("limit {limit}")),
+            Self::Requested(attempt) => Some(format!("request {attempt}")),
+            Self::Answered(answer) => Some(answer.to_string()),
+            Self::Shown(status) => Some(format!("{status:?}").to_lowercase()),
+            Self::Ended(outcome) => Some(outcome.name().to_owned()),
+        }
+    }
+
+    pub(super) fn stop_began(limit: Limit) -> Self {
+        Self::StopBegan(limit.to_string().into())
+    }
+
+    pub(super) fn answered(answer: &Answer) -> Self {
+        Self::Answered(answer.to_string().into())
+    }
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Accepted => f.write_str("accepted"),
+            Self::NotActive => f.write_str("not active (409)"),
+            Self::NotFound => f.write_str("call not found (404)"),
+            Self::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unauthorized { status } => write!(f, "unauthorized ({status})"),
+            Self::Misdirected { status } => write!(f, "not the platform's API ({status})"),
+            Self::RateLimited { .. } => f.write_str("rate limited (429)"),
+            Self::ServerError { status } => write!(f, "server error ({status})"),
+            Self::Timeout => f.write_str("no answer in time"),
+            Self::Cut => f.write_str("connection cut"),
+            Self::Network => f.write_str("platform unreachable"),
+            Self::Other { status, message } if message.is_empty() => write!(f, "status {status}"),
+            Self::Other { status, message } => write!(f, "status {status}: {message}"),
+        }
+    }
+}
