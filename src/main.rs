@@ -1,1 +1,3 @@
+//! The `callwarden` binary.
+
 fn main() {}

@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod call;
+pub mod change;
 pub mod deadline;
 pub mod event;
 pub mod facts;
@@ -12,3 +13,4 @@ pub mod policy;
 pub mod stop;
 pub mod time;
 pub mod trail;
+mod turn;
