@@ -231,7 +231,7 @@ impl Call {
     pub(super) fn arises(&self, why: Why, policy: &Policy) -> Option<Mono> {
         const AT_ONCE: Mono = Mono(0);
         let deadline = self.deadlines.earliest;
-        let waits_to_leave = matches!(self.stop.next, Next::Idle | Next::Request(_) | Next::Queued);
+        let waits_to_leave = matches!(self.stop.next, Next::Idle | Next::Request(_));
         match (why, self.stop.next) {
             (Why::Ringing, _) => {
                 let due = deadline.filter(|due| due.limit == Limit::Ringing && waits_to_leave)?;

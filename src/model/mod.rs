@@ -7,6 +7,7 @@ pub mod deadline;
 pub mod event;
 pub mod facts;
 pub mod ids;
+pub mod lookup;
 pub mod outcome;
 pub mod platform;
 pub mod policy;

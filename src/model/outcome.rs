@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     deadline::Deadline,
     facts::{End, Facts},
+    policy::Limit,
     stop::Stop,
     time::{Moment, Wall},
 };
@@ -131,6 +132,9 @@ pub struct Ended {
     /// Why the stop failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<FailReason>,
+    /// The deadline that was in force, and its limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<(Wall, Limit)>,
     /// How far past its deadline it got.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrun: Option<Duration>,
@@ -183,6 +187,7 @@ impl Ended {
             recorded: now.wall,
             confirmed_by,
             reason: None,
+            deadline: shown(deadline),
             overrun: overrun(deadline, at),
         }
     }
@@ -195,6 +200,7 @@ impl Ended {
             recorded: now.wall,
             confirmed_by: Some(ConfirmedBy::Lookup),
             reason: None,
+            deadline: shown(deadline),
             overrun: overrun(deadline, now.wall),
         }
     }
@@ -207,6 +213,7 @@ impl Ended {
             recorded: now.wall,
             confirmed_by: None,
             reason: Some(reason),
+            deadline: shown(deadline),
             overrun: overrun(deadline, now.wall),
         }
     }
@@ -227,6 +234,10 @@ impl Ended {
             EndedBy::Unknown
         }
     }
+}
+
+fn shown(deadline: Option<Deadline>) -> Option<(Wall, Limit)> {
+    deadline.map(|deadline| (deadline.wall, deadline.limit))
 }
 
 fn overrun(deadline: Option<Deadline>, at: Wall) -> Option<Duration> {

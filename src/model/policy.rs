@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use super::event::EventKind;
 
 /// All that decisions about calls rest on besides the calls themselves.
@@ -77,5 +79,36 @@ impl fmt::Display for Limit {
             Self::After(kind) => write!(f, "after.{}", kind.short_name()),
             Self::Operator => f.write_str("operator"),
         }
+    }
+}
+
+impl Limit {
+    /// The limit of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "total" => Self::Total,
+            "ringing" => Self::Ringing,
+            "connected" => Self::Connected,
+            "talking" => Self::Talking,
+            "voicemail" => Self::Voicemail,
+            "no_conversation" => Self::NoConversation,
+            "operator" => Self::Operator,
+            _ => Self::After(EventKind::from_short_name(name.strip_prefix("after.")?)?),
+        })
+    }
+}
+
+impl Serialize for Limit {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::from_name(&name)
+            .ok_or_else(|| serde::de::Error::custom(format!("unknown limit {name:?}")))
     }
 }

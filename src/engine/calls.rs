@@ -1,0 +1,378 @@
+//! The calls: a [`DashMap`], and the one function that writes them.
+//!
+//! No guard leaves this file, none is held over an await, and nothing locks a second key. What
+//! follows from a change (a wake-up, a request, a write) is handed on while the entry is locked,
+//! without waiting, so that the changes of a call reach timer, desk and ledger in their order.
+
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use dashmap::{DashMap, Entry as Place};
+
+use super::{clock::Clock, desk::Desk, ledger::{Ledger, Ticket}, tally::Tally, wakeups::Wakeups};
+use crate::model::{
+    call::{Call, State},
+    change::{Change, Effect, Event, Note, Received},
+    event::Heard,
+    ids::CallId,
+    policy::Policy,
+    queue::Kind,
+    time::{Mono, Wall},
+};
+
+/// Every call in memory: those without outcome, and those that ended lately.
+pub(super) struct Calls {
+    map: DashMap<CallId, Entry>,
+    /// By the provider's sid, the id of the call.
+    aliases: DashMap<CallId, CallId>,
+    policy: RwLock<Arc<Policy>>,
+    /// Calls without outcome: exact, since it bounds what is taken in.
+    unended: AtomicUsize,
+    most: usize,
+    clock: Clock,
+    pub(super) tally: Tally,
+    wakeups: Arc<Wakeups>,
+    desk: Arc<Desk>,
+    ledger: Arc<Ledger>,
+}
+
+/// A call and what is kept beside it.
+struct Entry {
+    call: Call,
+    /// The version that is durable.
+    saved: u64,
+    /// The context's text, until it is durable.
+    context: Option<Arc<str>>,
+    /// The wake-up that the timer has been told.
+    wakeup: Option<Mono>,
+    /// Taken in while the store could not be asked whether it knows the call.
+    unchecked: bool,
+}
+
+/// A change that was made, as those outside see it.
+pub(super) struct Changed {
+    /// The call after it.
+    pub(super) call: Call,
+    /// To wait for it to be durable; `None` if it is, or if nobody asked for one.
+    pub(super) ticket: Option<Ticket>,
+    /// What became of a webhook.
+    pub(super) taken: Option<Received>,
+    /// What is worth telling.
+    pub(super) notes: Vec<Note>,
+    /// The request that is to leave now.
+    pub(super) send: Option<Effect>,
+}
+
+/// A snapshot of a call, for the store.
+pub(super) struct Snapshot {
+    pub(super) call: Call,
+    pub(super) context: Option<Arc<str>>,
+}
+
+/// `server.max_calls` is reached.
+#[derive(Debug)]
+pub(super) struct Full;
+
+impl Calls {
+    pub(super) fn new(
+        policy: Policy,
+        most: usize,
+        clock: Clock,
+        wakeups: Arc<Wakeups>,
+        desk: Arc<Desk>,
+        ledger: Arc<Ledger>,
+    ) -> Self {
+        Self {
+            map: DashMap::new(),
+            aliases: DashMap::new(),
+            policy: RwLock::new(Arc::new(policy)),
+            unended: AtomicUsize::new(0),
+            most,
+            clock,
+            tally: Tally::default(),
+            wakeups,
+            desk,
+            ledger,
+        }
+    }
+
+    /// Applies `event` to a call in memory; `None` if it is not there.
+    pub(super) fn change(&self, id: &CallId, event: &Event<'_>) -> Option<Changed> {
+        let mut entry = self.map.get_mut(id)?;
+        Some(self.alter(&mut entry, event))
+    }
+
+    /// The call's wake-up has come. The timer has let go of it, so it is told the next one even if
+    /// that is the same.
+    pub(super) fn wake(&self, id: &CallId) -> Option<Changed> {
+        let mut entry = self.map.get_mut(id)?;
+        entry.wakeup = None;
+        Some(self.alter(&mut entry, &Event::Woke))
+    }
+
+    /// Takes in a webhook's event; a call not in memory begins with it.
+    pub(super) fn hear(
+        &self,
+        id: &CallId,
+        heard: &Heard,
+        context: Option<Arc<str>>,
+        unchecked: bool,
+    ) -> Result<Changed, Full> {
+        match self.map.entry(id.clone()) {
+            Place::Occupied(mut place) => {
+                Ok(self.take_in(place.get_mut(), heard, context))
+            }
+            Place::Vacant(place) => {
+                let mut entry = self.admit(id)?;
+                entry.unchecked = unchecked;
+                let mut place = place.insert(entry);
+                Ok(self.take_in(&mut place, heard, context))
+            }
+        }
+    }
+
+    /// Joins what was known of a call under its sid alone into the call of its id.
+    pub(super) fn join(&self, id: &CallId, other: &Call) -> Changed {
+        let mut entry = self.map.entry(id.clone()).or_insert_with(|| {
+            self.unended.fetch_add(1, Ordering::Relaxed);
+            self.tally.enter(State::Live);
+            Entry::new(Call::new(id.clone(), self.clock.now()))
+        });
+        self.alter(&mut entry, &Event::Joined(other))
+    }
+
+    /// To wait until the call is durable as it is now; `None` if it is, or if it is not in memory.
+    pub(super) fn ticket(&self, id: &CallId) -> Option<Ticket> {
+        self.ticket_of(&*self.map.get(id)?)
+    }
+
+    /// Takes a call out of memory, as if it had never been there.
+    pub(super) fn take_out(&self, id: &CallId) -> Option<(Call, Option<Arc<str>>)> {
+        let (_, entry) = self.map.remove(id)?;
+        self.leave(&entry.call);
+        Some((entry.call, entry.context))
+    }
+
+    /// Puts a call back that the store had, unless it is in memory already.
+    pub(super) fn restore(&self, call: Call, same_boot: bool) -> Option<Changed> {
+        let Place::Vacant(place) = self.map.entry(call.id.clone()) else { return None };
+        let is_over = call.ended.is_some();
+        self.unended.fetch_add(usize::from(!is_over), Ordering::Relaxed);
+        self.tally.enter(call.state());
+        let mut entry = Entry { saved: call.version, ..Entry::new(call) };
+        // An ended call rests: nothing of it is due, and nothing is to be said again.
+        let changed = (!is_over).then(|| self.alter(&mut entry, &Event::Restored { same_boot }));
+        place.insert(entry);
+        changed
+    }
+
+    /// A call as the store should have it.
+    pub(super) fn snapshot(&self, id: &CallId) -> Option<Snapshot> {
+        let entry = self.map.get(id)?;
+        Some(Snapshot { call: entry.call.clone(), context: entry.context.clone() })
+    }
+
+    /// A call as it is now.
+    pub(super) fn find(&self, id: &CallId) -> Option<Call> {
+        self.map.get(id).map(|entry| entry.call.clone())
+    }
+
+    /// Whether the call is in memory.
+    pub(super) fn contains(&self, id: &CallId) -> bool {
+        self.map.contains_key(id)
+    }
+
+    /// The id of the call whose sid this is.
+    pub(super) fn id_of(&self, sid: &CallId) -> Option<CallId> {
+        self.aliases.get(sid).map(|id| id.clone())
+    }
+
+    /// Remembers that a call goes by `sid` too.
+    pub(super) fn alias(&self, sid: &CallId, id: &CallId) {
+        if sid != id {
+            self.aliases.insert(sid.clone(), id.clone());
+        }
+    }
+
+    /// `version` of a call, with this context, is durable.
+    pub(super) fn saved(&self, id: &CallId, version: u64, context: Option<&Arc<str>>) {
+        if let Some(mut entry) = self.map.get_mut(id) {
+            entry.saved = entry.saved.max(version);
+            if entry.context.as_ref().zip(context).is_some_and(|(a, b)| Arc::ptr_eq(a, b)) {
+                entry.context = None;
+            }
+        }
+    }
+
+    /// The calls without outcome: all of them must be written again after the store failed.
+    pub(super) fn unended_ids(&self) -> Vec<CallId> {
+        let unended = |call: &Call| call.ended.is_none();
+        self.map.iter().filter(|e| unended(&e.call)).map(|e| e.key().clone()).collect()
+    }
+
+    /// The calls of which the store could not be asked when they were taken in.
+    pub(super) fn unchecked_ids(&self) -> Vec<CallId> {
+        self.map.iter().filter(|e| e.unchecked).map(|e| e.key().clone()).collect()
+    }
+
+    /// The store was asked about the call, and had `stored`: its facts are joined in.
+    pub(super) fn check(&self, id: &CallId, stored: Option<&Call>) {
+        let Some(mut entry) = self.map.get_mut(id) else { return };
+        entry.unchecked = false;
+        if let Some(stored) = stored {
+            entry.call.version = entry.call.version.max(stored.version);
+            self.alter(&mut entry, &Event::Joined(stored));
+        }
+    }
+
+    /// Looks at every call: what `look` returns of those it wants.
+    pub(super) fn collect<T>(&self, mut look: impl FnMut(&Call) -> Option<T>) -> Vec<T> {
+        self.map.iter().filter_map(|entry| look(&entry.call)).collect()
+    }
+
+    /// Lets go of calls whose end is durable and was recorded before `before`.
+    pub(super) fn forget_ended(&self, before: Wall) {
+        let is_old = |entry: &Entry| {
+            let recorded = entry.call.ended.map(|ended| ended.recorded);
+            recorded.is_some_and(|at| at < before) && entry.saved >= entry.call.version
+        };
+        let old: Vec<_> =
+            self.map.iter().filter(|e| is_old(e)).map(|e| e.key().clone()).collect();
+        for id in old {
+            if let Some((_, entry)) = self.map.remove_if(&id, |_, entry| is_old(entry)) {
+                self.leave(&entry.call);
+                if let Some(sid) = entry.call.facts.sid() {
+                    self.aliases.remove_if(sid, |_, alias| *alias == id);
+                }
+            }
+        }
+    }
+
+    /// Compares each call with what timer and desk have of it; says how many had to be told again.
+    pub(super) fn repair(&self) -> usize {
+        let policy = self.policy();
+        let mut repaired = 0;
+        for mut entry in self.map.iter_mut() {
+            let Entry { call, wakeup, .. } = entry.value_mut();
+            let wanted = call.wakeup(&policy);
+            if !self.wakeups.is_armed(&call.id, wanted) {
+                self.wakeups.arm(&call.id, wanted);
+                *wakeup = wanted;
+                repaired += 1;
+            }
+            let waits = call.is_queued() || call.is_looked_up();
+            if waits && !self.desk.has(&call.id) {
+                let deadline = call.deadline().map_or(self.clock.now().mono, |due| due.at);
+                if call.is_queued() {
+                    self.desk.want(Kind::Repeat, deadline, &call.id);
+                }
+                if call.is_looked_up() {
+                    self.desk.look_up(Kind::Confirm, deadline, &call.id);
+                }
+                repaired += 1;
+            }
+        }
+        repaired
+    }
+
+    /// The policy in force.
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How many calls are in memory.
+    pub(super) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    fn admit(&self, id: &CallId) -> Result<Entry, Full> {
+        let admitted = self.unended.fetch_add(1, Ordering::Relaxed);
+        if admitted >= self.most {
+            self.unended.fetch_sub(1, Ordering::Relaxed);
+            return Err(Full);
+        }
+        self.tally.enter(State::Live);
+        Ok(Entry::new(Call::new(id.clone(), self.clock.now())))
+    }
+
+    fn leave(&self, call: &Call) {
+        self.unended.fetch_sub(usize::from(call.ended.is_none()), Ordering::Relaxed);
+        self.tally.leave(call);
+        self.wakeups.arm(&call.id, None);
+        self.desk.forget(&call.id);
+    }
+
+    fn take_in(&self, entry: &mut Entry, heard: &Heard, context: Option<Arc<str>>) -> Changed {
+        let before = entry.call.facts.context();
+        let changed = self.alter(entry, &Event::Heard(heard));
+        if entry.call.facts.context() != before {
+            entry.context = context;
+        }
+        Changed { ticket: self.ticket_of(entry), ..changed }
+    }
+
+    fn ticket_of(&self, entry: &Entry) -> Option<Ticket> {
+        let is_saved = entry.saved >= entry.call.version;
+        (!is_saved).then(|| self.ledger.ticket(&entry.call.id))
+    }
+
+    fn alter(&self, entry: &mut Entry, event: &Event<'_>) -> Changed {
+        let now = self.clock.now();
+        let policy = self.policy();
+        let Change { next, effects, taken, notes } = entry.call.apply(event, now, &policy);
+        let before = std::mem::replace(&mut entry.call, next);
+        let call = &entry.call;
+        if call.version != before.version {
+            self.ledger.mark(&call.id);
+        }
+        self.tell_timer(entry.wakeup, call, &policy);
+        entry.wakeup = call.wakeup(&policy);
+        let send = self.hand_on(call, effects);
+        if call.ended.is_some() && before.ended.is_none() {
+            self.unended.fetch_sub(1, Ordering::Relaxed);
+            self.desk.forget(&call.id);
+        }
+        self.tally.moved(&before, call);
+        Changed { call: call.clone(), ticket: None, taken, notes, send }
+    }
+
+    fn tell_timer(&self, told: Option<Mono>, call: &Call, policy: &Policy) {
+        let wakeup = call.wakeup(policy);
+        if wakeup != told {
+            self.wakeups.arm(&call.id, wakeup);
+        }
+    }
+
+    /// Queues what is to be queued; gives back what is to leave at once.
+    fn hand_on(&self, call: &Call, effects: Vec<Effect>) -> Option<Effect> {
+        use crate::model::ask::Urgency;
+        let mut send = None;
+        for effect in effects {
+            match effect {
+                Effect::Request { deadline, first } => {
+                    let kind = if first { Kind::First } else { Kind::Repeat };
+                    self.desk.want(kind, deadline, &call.id);
+                }
+                Effect::Lookup { deadline, urgency } => {
+                    let kind = match urgency {
+                        Urgency::Stop => Kind::First,
+                        Urgency::Confirm => Kind::Confirm,
+                        Urgency::Other => Kind::Lookup,
+                    };
+                    self.desk.look_up(kind, deadline, &call.id);
+                }
+                Effect::Send { .. } => send = Some(effect),
+            }
+        }
+        send
+    }
+}
+
+impl Entry {
+    fn new(call: Call) -> Self {
+        Self { call, saved: 0, context: None, wakeup: None, unchecked: false }
+    }
+}
+

@@ -1,0 +1,278 @@
+//! Lets requests go as the quota allows, in the queue's order, and brings their answers back
+//! (spec §7). It decides nothing: [`Window`](crate::model::quota::Window) says when,
+//! [`Queue`](crate::model::queue::Queue) says which, the call says whether.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::warn;
+
+use super::{Shared, desk::Begun};
+use crate::{
+    model::{
+        change::{Effect, Event},
+        ids::{AgentId, CallId},
+        lookup::{Lookup, Query},
+        platform::{Answer, Failure, Meter, Page, Row},
+        queue::Kind,
+        quota::{Poll, Slot},
+        time::Moment,
+    },
+    platform::ListQuery,
+    telemetry::liveness::Pulse,
+};
+
+/// How long past its deadline a request waits for its intent to be durable (spec §7).
+const INTENT_WAIT: Duration = Duration::from_millis(100);
+/// How often the loop shows that it turns.
+const BEAT: Duration = Duration::from_secs(1);
+/// Rows a page, the most that the platform gives.
+const PER_PAGE: u32 = 100;
+
+/// The loop that lets requests go.
+pub(crate) struct Dispatcher {
+    shared: Arc<Shared>,
+    requests: TaskTracker,
+    pulse: Pulse,
+}
+
+impl Dispatcher {
+    pub(super) fn new(shared: Arc<Shared>, requests: TaskTracker, pulse: Pulse) -> Self {
+        Self { shared, requests, pulse }
+    }
+
+    /// Lets requests go until told to stop; those under way go on.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let now = self.now();
+            self.pulse.beat(now.mono);
+            let poll = self.shared.quota().poll(now.mono);
+            let wait = match poll {
+                Poll::Go => match self.shared.desk.pop() {
+                    Some((kind, id)) => {
+                        self.let_go(kind, &id).await;
+                        continue;
+                    }
+                    None => BEAT,
+                },
+                Poll::Until(at) => at.since(now.mono).min(BEAT),
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.shared.desk.changed() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn let_go(&self, kind: Kind, id: &CallId) {
+        let call = self.shared.calls.find(id);
+        let left = match call {
+            Some(call) if call.is_queued() && kind.is_stop() => self.end_call(kind, id).await,
+            Some(call) if call.is_looked_up() => {
+                let begun = self.shared.desk.begun(id).unwrap_or_else(|| Begun {
+                    lookup: Lookup::of(&call, self.now().mono),
+                    kind,
+                    deadline: call.deadline().map_or(self.now().mono, |due| due.at),
+                    was_answered: false,
+                });
+                self.look_up(id, begun)
+            }
+            Some(_) | None => false,
+        };
+        if !left {
+            self.shared.desk.put_down();
+        }
+    }
+
+    /// The call's turn has come: if it still wants to be stopped, its request leaves.
+    async fn end_call(&self, kind: Kind, id: &CallId) -> bool {
+        self.await_intent(id).await;
+        let Some(changed) = self.shared.calls.change(id, &Event::Sending) else { return false };
+        self.shared.events.tell(&changed);
+        let Some(Effect::Send { agent, target }) = changed.send else { return false };
+        let slot = self.leave(kind, id);
+        let request = EndCall { shared: Arc::clone(&self.shared), kind, id: id.clone() };
+        self.requests.spawn(request.run(agent, target, slot));
+        true
+    }
+
+    /// The intent to stop is durable before the request leaves, but the store holds no stop back.
+    async fn await_intent(&self, id: &CallId) {
+        let Some(deadline) = self.shared.calls.find(id).and_then(|call| call.deadline()) else {
+            return;
+        };
+        let left = deadline.at.after(INTENT_WAIT).since(self.now().mono);
+        if left.is_zero() || self.shared.ledger.is_failing() {
+            return;
+        }
+        if let Some(ticket) = self.shared.calls.ticket(id) {
+            // Whether in time or not, the request leaves.
+            drop(tokio::time::timeout(left, ticket.is_durable()).await);
+        }
+    }
+
+    /// One request of a call's look-up leaves.
+    fn look_up(&self, id: &CallId, mut begun: Begun) -> bool {
+        let Some(query) = begun.lookup.next_query() else {
+            finish(&self.shared, id, Ok(begun.lookup.likely()));
+            return false;
+        };
+        let slot = self.leave(begun.kind, id);
+        let request = Look { shared: Arc::clone(&self.shared), id: id.clone(), begun };
+        self.requests.spawn(request.run(query, slot));
+        true
+    }
+
+    fn leave(&self, kind: Kind, id: &CallId) -> Slot {
+        let now = self.now();
+        self.shared.desk.started(kind, id);
+        self.shared.ledger.request(now.wall);
+        self.shared.quota().sent(now.mono)
+    }
+
+    fn now(&self) -> Moment {
+        self.shared.clock.now()
+    }
+}
+
+/// An end-call request under way.
+struct EndCall {
+    shared: Arc<Shared>,
+    kind: Kind,
+    id: CallId,
+}
+
+impl EndCall {
+    async fn run(self, agent: AgentId, target: CallId, slot: Slot) {
+        let Self { shared, kind, id } = self;
+        let (answer, meter) = shared.client.end_call(&agent, target.as_str()).await;
+        let failure = match &answer {
+            Answer::Accepted | Answer::NotActive | Answer::NotFound => None,
+            Answer::Failed(failure) => Some(failure),
+        };
+        let fresh_token = shared.settle(slot, failure, &meter).await;
+        let event = Event::Answered { answer: &answer, jitter: fastrand::f64(), fresh_token };
+        if let Some(changed) = shared.calls.change(&id, &event) {
+            shared.events.tell(&changed);
+        }
+        shared.desk.finished(kind, &id);
+    }
+}
+
+/// A look-up's request under way.
+struct Look {
+    shared: Arc<Shared>,
+    id: CallId,
+    begun: Begun,
+}
+
+impl Look {
+    async fn run(self, query: Query, slot: Slot) {
+        let Self { shared, id, mut begun } = self;
+        let kind = begun.kind;
+        let (answer, meter) = ask(&shared, &query).await;
+        shared.settle(slot, answer.as_ref().err(), &meter).await;
+        shared.desk.finished(kind, &id);
+        if !shared.calls.find(&id).is_some_and(|call| call.is_looked_up()) {
+            return;
+        }
+        match answer {
+            Ok(page) => {
+                begun.was_answered = true;
+                match begun.lookup.heard(&query, &page) {
+                    Some(row) => finish(&shared, &id, Ok(Some(row))),
+                    None => shared.desk.go_on(&id, begun),
+                }
+            }
+            Err(Failure::RateLimited { .. }) => {
+                begun.lookup.ask_again(query);
+                shared.desk.go_on(&id, begun);
+            }
+            // The platform does not like this question; it may like the next.
+            Err(Failure::Other { status, .. })
+                if (400..500).contains(&status) && begun.lookup.has_more() =>
+            {
+                shared.desk.go_on(&id, begun);
+            }
+            Err(failure) => finish(&shared, &id, Err(failure)),
+        }
+    }
+}
+
+async fn ask(shared: &Shared, query: &Query) -> (Result<Page, Failure>, Meter) {
+    let list = ListQuery { per_page: PER_PAGE, ..ListQuery::default() };
+    match query {
+        Query::ActiveCall { agent, phone } => {
+            let (rows, meter) = shared.client.active_call(agent, phone).await;
+            (rows.map(|rows| Page { rows, ..Page::default() }), meter)
+        }
+        Query::Ringing { page } => {
+            let list = ListQuery { status: Some("ringing".into()), page: *page, ..list };
+            shared.client.calls(&list).await
+        }
+        Query::Search { text, page } => {
+            let list = ListQuery { search: Some(text.clone().into()), page: *page, ..list };
+            shared.client.calls(&list).await
+        }
+        Query::OfAgent { agent, page } => {
+            let list = ListQuery { agent: Some(agent.clone()), page: *page, ..list };
+            shared.client.calls(&list).await
+        }
+    }
+}
+
+/// The look-up is over.
+fn finish(shared: &Shared, id: &CallId, found: Result<Option<Row>, Failure>) {
+    let found = found.map(|row| row.filter(|row| row.id == *id || !shared.is_another(id, &row.id)));
+    let jitter = fastrand::f64();
+    let event = match &found {
+        Ok(row) => Event::LookedUp { found: Ok(row.as_ref()), jitter },
+        Err(failure) => Event::LookedUp { found: Err(failure), jitter },
+    };
+    if let Some(changed) = shared.calls.change(id, &event) {
+        shared.events.tell(&changed);
+    }
+    if let Ok(Some(row)) = &found
+        && let Some(sid) = &row.sid
+    {
+        shared.name(id, &row.id, sid);
+    }
+}
+
+impl Shared {
+    /// Settles a request's slot, and what its answer says of the platform. Says whether the token
+    /// was read anew.
+    async fn settle(&self, slot: Slot, failure: Option<&Failure>, meter: &Meter) -> bool {
+        let now = self.clock.now();
+        match failure {
+            Some(Failure::RateLimited { pause }) => self.quota().refused(slot, now.mono, *pause),
+            Some(Failure::Timeout | Failure::Cut | Failure::Network) => {
+                self.quota().lost(slot, now.mono);
+            }
+            Some(
+                Failure::Unauthorized { .. }
+                | Failure::Misdirected { .. }
+                | Failure::ServerError { .. }
+                | Failure::Other { .. },
+            )
+            | None => self.quota().answered(slot, now.mono, meter),
+        }
+        self.desk.tell();
+        self.signs.platform_answered(failure, meter, now);
+        let Some(Failure::Unauthorized { .. }) = failure else { return false };
+        match self.token.read_anew(&self.client).await {
+            Ok(is_fresh) => is_fresh,
+            Err(error) => {
+                warn!(%error, "the platform refuses the token, and it cannot be read anew");
+                false
+            }
+        }
+    }
+
+    /// Whether `other` is a call of its own, not another name of `id`.
+    fn is_another(&self, id: &CallId, other: &CallId) -> bool {
+        let sid = self.calls.find(id).and_then(|call| call.facts.sid().cloned());
+        self.calls.contains(other) && sid.as_ref() != Some(other)
+    }
+}

@@ -1,0 +1,155 @@
+//! What the store has yet to hear of: the calls that changed, and who waits for that to be durable.
+//!
+//! Written under the call's lock, emptied by the loop in `persist`. It holds ids, not changes: ten
+//! events of a call fold into one write, and what failed just stays.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::model::{ids::CallId, time::Wall};
+
+/// The calls to be written, and those who wait.
+#[derive(Default)]
+pub(super) struct Ledger {
+    pending: Mutex<Pending>,
+    told: Notify,
+    failing: AtomicBool,
+}
+
+/// All that waits to be written.
+#[derive(Default)]
+pub(super) struct Pending {
+    pub(super) dirty: HashSet<CallId>,
+    /// Known by their sid alone until they were joined into the call of their id.
+    pub(super) joined_away: Vec<CallId>,
+    /// When requests left.
+    pub(super) requests: Vec<Wall>,
+    pub(super) waiters: Vec<Waiter>,
+}
+
+/// Somebody who waits until a call is durable as it is now, or newer.
+pub(super) struct Waiter {
+    pub(super) id: CallId,
+    tell: oneshot::Sender<bool>,
+}
+
+/// The right to know when a call is durable.
+#[must_use]
+pub(super) struct Ticket(oneshot::Receiver<bool>);
+
+impl Ticket {
+    /// Waits until that is known: whether the call is durable as it was, or newer.
+    pub(super) async fn is_durable(self) -> bool {
+        self.0.await.unwrap_or(false)
+    }
+}
+
+impl Waiter {
+    /// The call is durable, or cannot be made so now.
+    pub(super) fn tell(self, is_durable: bool) {
+        // Whoever waited may have left: a client hung up, a time-out passed.
+        drop(self.tell.send(is_durable));
+    }
+}
+
+impl Ledger {
+    /// The call changed.
+    pub(super) fn mark(&self, id: &CallId) {
+        self.with(|pending| {
+            pending.dirty.insert(id.clone());
+        });
+    }
+
+    /// The row of this sid is no call of its own any more.
+    pub(super) fn joined_away(&self, sid: CallId) {
+        self.with(|pending| pending.joined_away.push(sid));
+    }
+
+    /// A request left for the platform.
+    pub(super) fn request(&self, at: Wall) {
+        self.with(|pending| pending.requests.push(at));
+    }
+
+    /// The call is to be written, and somebody waits for that: the ticket says whether it is
+    /// durable. While the store fails it says no at once.
+    pub(super) fn ticket(&self, id: &CallId) -> Ticket {
+        let (tell, told) = oneshot::channel();
+        self.with(|pending| {
+            pending.dirty.insert(id.clone());
+            if !self.is_failing() {
+                pending.waiters.push(Waiter { id: id.clone(), tell });
+            }
+        });
+        Ticket(told)
+    }
+
+    /// Whether the last commit failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
+    }
+
+    /// The last commit failed, or the store works again.
+    pub(super) fn set_failing(&self, failing: bool) {
+        self.failing.store(failing, Ordering::Release);
+    }
+
+    /// Waits until there is something to write.
+    pub(super) async fn changed(&self) {
+        self.told.notified().await;
+    }
+
+    /// Takes up to `most` calls, with all that waits for them; whoever waits for a call that is
+    /// left over goes on waiting.
+    pub(super) fn take(&self, most: usize) -> Pending {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.dirty.len() <= most {
+            return std::mem::take(&mut *pending);
+        }
+        // Those who wait come first: the rest is written behind.
+        let mut taken: HashSet<_> =
+            pending.waiters.iter().map(|waiter| waiter.id.clone()).take(most).collect();
+        let room = most - taken.len();
+        taken.extend(pending.dirty.iter().filter(|id| !taken.contains(*id)).take(room).cloned().collect::<Vec<_>>());
+        pending.dirty.retain(|id| !taken.contains(id));
+        let (waiters, left) =
+            pending.waiters.drain(..).partition(|waiter: &Waiter| taken.contains(&waiter.id));
+        pending.waiters = left;
+        let joined_away = std::mem::take(&mut pending.joined_away);
+        let requests = std::mem::take(&mut pending.requests);
+        drop(pending);
+        self.told.notify_one();
+        Pending { dirty: taken, joined_away, requests, waiters }
+    }
+
+    /// Puts back what could not be written; those who waited are told so.
+    pub(super) fn put_back(&self, failed: Pending) {
+        let Pending { dirty, joined_away, requests, waiters } = failed;
+        self.with(|pending| {
+            pending.dirty.extend(dirty);
+            pending.joined_away.extend(joined_away);
+            pending.requests.extend(requests);
+            // While the store is down these are of use for two hours at most, and bounded.
+            let excess = pending.requests.len().saturating_sub(100_000);
+            pending.requests.drain(..excess);
+        });
+        waiters.into_iter().for_each(|waiter| waiter.tell(false));
+    }
+
+    /// Nothing is left to write.
+    pub(super) fn is_empty(&self) -> bool {
+        let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.dirty.is_empty() && pending.joined_away.is_empty() && pending.waiters.is_empty()
+    }
+
+    fn with(&self, change: impl FnOnce(&mut Pending)) {
+        change(&mut self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        self.told.notify_one();
+    }
+}

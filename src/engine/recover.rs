@@ -1,0 +1,98 @@
+//! Bringing the calls back from the store (spec §8 *Start-up*): the same way after a clean stop, a
+//! crash, and a store that could not be read at first.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use tracing::{error, info};
+
+use super::{Shared, persist};
+use crate::{
+    model::ids::CallId,
+    store::{HistoryQuery, StoreError},
+};
+
+/// Calls read at a time.
+const SLICE: usize = 4_096;
+/// How long a failed stop stays an alarm (spec §5).
+const ALARM: Duration = Duration::from_secs(3600);
+
+/// Loads all calls without outcome, and what else an earlier life left: requests that count
+/// against the quota, and stops that failed lately.
+pub(super) async fn everything(shared: &Shared) -> Result<(), StoreError> {
+    let now = shared.clock.now();
+    let mut place = None;
+    let mut loaded = 0_usize;
+    loop {
+        let page = shared.store.live(place, SLICE).await?;
+        for row in &page.rows {
+            match persist::load(row, shared.boot) {
+                Ok(call) => {
+                    if let Some(sid) = call.call.facts.sid() {
+                        shared.calls.alias(sid, &call.call.id);
+                    }
+                    let changed = shared.calls.restore(call.call, call.same_boot);
+                    loaded += usize::from(changed.is_some());
+                    if let Some(changed) = changed {
+                        shared.events.tell(&changed);
+                    }
+                }
+                Err(error) => error!(
+                    call.id = ?row.id, %error,
+                    "a stored call cannot be read: it is left in the store, and not enforced"
+                ),
+            }
+        }
+        place = page.next;
+        if place.is_none() {
+            break;
+        }
+    }
+    let sent = shared.store.requests_since(now.wall.before(shared.quota_span)).await?;
+    shared.quota().restore(now.mono, sent.iter().map(|at| now.mono_of(*at)));
+    alarms(shared).await?;
+    shared.is_loaded.store(true, Ordering::Release);
+    info!(calls = loaded, "calls loaded from the store");
+    Ok(())
+}
+
+/// After the store failed: what could not be read then is read now.
+pub(super) async fn after_failure(shared: &Shared) -> Result<(), StoreError> {
+    if !shared.is_loaded.load(Ordering::Acquire) {
+        everything(shared).await?;
+    }
+    for id in shared.calls.unchecked_ids() {
+        let stored = read(shared, &id).await?;
+        shared.calls.check(&id, stored.as_ref().map(|stored| &stored.call));
+    }
+    Ok(())
+}
+
+/// A call that is not in memory, by its id or sid.
+pub(super) async fn read(
+    shared: &Shared,
+    id: &CallId,
+) -> Result<Option<persist::Loaded>, StoreError> {
+    let Some(row) = shared.store.find(id).await? else { return Ok(None) };
+    match persist::load(&row, shared.boot) {
+        Ok(call) => Ok(Some(call)),
+        Err(error) => {
+            error!(call.id = ?row.id, %error, "a stored call cannot be read: it begins anew");
+            Ok(None)
+        }
+    }
+}
+
+async fn alarms(shared: &Shared) -> Result<(), StoreError> {
+    let failed = HistoryQuery {
+        outcome: Some("failed".to_owned()),
+        since: Some(shared.clock.now().wall.before(ALARM)),
+        after: None,
+        limit: SLICE,
+    };
+    for row in shared.store.history(failed).await? {
+        if let Ok(loaded) = persist::load(&row, shared.boot) {
+            shared.calls.tally.watch_failed(&loaded.call);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! Signs of how things go that no call tells: written where they show, read by health (spec §9).
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::SignedDuration;
+
+use crate::model::{
+    health::{PlatformTrouble, StoreTrouble, WebhookVitals},
+    platform::{Failure, Meter},
+    time::{Moment, Mono},
+};
+
+/// How far back webhooks are judged.
+const RECENT: Duration = Duration::from_secs(600);
+/// A webhook that took longer is late.
+const LATE: Duration = Duration::from_secs(10);
+/// Delays kept for their median.
+const MOST_DELAYS: usize = 1_024;
+
+/// What was seen last.
+#[derive(Default)]
+pub(super) struct Signs(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    store: Option<StoreTrouble>,
+    store_bytes: u64,
+    platform: Option<PlatformTrouble>,
+    last_received: Option<Mono>,
+    last_accepted: Option<Mono>,
+    last_refused: Option<Mono>,
+    delays: VecDeque<(Mono, Duration)>,
+    late: VecDeque<Mono>,
+    timer_lag: Duration,
+    clock_offset: Option<SignedDuration>,
+}
+
+/// How a webhook was answered, as far as health cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// 2xx.
+    Accepted,
+    /// 401.
+    Refused,
+    /// Anything else.
+    Other,
+}
+
+impl Signs {
+    pub(super) fn store_fails(&self, error: String, since: Mono) {
+        self.seen().store = Some(StoreTrouble { error, since });
+    }
+
+    pub(super) fn store_works(&self) {
+        self.seen().store = None;
+    }
+
+    pub(super) fn store_has(&self, bytes: u64) {
+        self.seen().store_bytes = bytes;
+    }
+
+    pub(super) fn platform_answered(
+        &self,
+        failure: Option<&Failure>,
+        meter: &Meter,
+        now: Moment,
+    ) {
+        let mut seen = self.seen();
+        seen.platform = match (failure, seen.platform.take()) {
+            (None, _) => None,
+            // A pause is shown as such, and tells nothing else.
+            (Some(Failure::RateLimited { .. }), known) => known,
+            (Some(failure), known) => {
+                let since = known.map_or(now.mono, |known| known.since);
+                Some(PlatformTrouble { failure: failure.clone(), since })
+            }
+        };
+        if let Some(date) = meter.date {
+            // `Date` is in whole seconds, so the middle of its second is the best guess.
+            let micros = date.0.saturating_sub(now.wall.0).saturating_add(500_000);
+            seen.clock_offset = Some(SignedDuration::from_micros(micros));
+        }
+    }
+
+    pub(super) fn webhook(&self, delivery: Delivery, now: Mono) {
+        let mut seen = self.seen();
+        seen.last_received = Some(now);
+        match delivery {
+            Delivery::Accepted => seen.last_accepted = Some(now),
+            Delivery::Refused => seen.last_refused = Some(now),
+            Delivery::Other => {}
+        }
+    }
+
+    pub(super) fn webhook_took(&self, delay: Duration, now: Mono) {
+        let mut seen = self.seen();
+        if seen.delays.len() == MOST_DELAYS {
+            seen.delays.pop_front();
+        }
+        seen.delays.push_back((now, delay));
+        if delay > LATE {
+            if seen.late.len() == MOST_DELAYS {
+                seen.late.pop_front();
+            }
+            seen.late.push_back(now);
+        }
+    }
+
+    pub(super) fn timer_lags(&self, lag: Duration) {
+        self.seen().timer_lag = lag;
+    }
+
+    pub(super) fn store(&self) -> (Option<StoreTrouble>, u64) {
+        let seen = self.seen();
+        (seen.store.clone(), seen.store_bytes)
+    }
+
+    pub(super) fn platform(&self) -> Option<PlatformTrouble> {
+        self.seen().platform.clone()
+    }
+
+    pub(super) fn timer_lag(&self) -> Duration {
+        self.seen().timer_lag
+    }
+
+    pub(super) fn clock_offset(&self) -> Option<SignedDuration> {
+        self.seen().clock_offset
+    }
+
+    pub(super) fn webhooks(&self, now: Mono) -> WebhookVitals {
+        let mut seen = self.seen();
+        let recent = now.before(RECENT);
+        seen.delays.retain(|(at, _)| *at >= recent);
+        seen.late.retain(|at| *at >= recent);
+        let mut delays: Vec<_> = seen.delays.iter().map(|(_, delay)| *delay).collect();
+        delays.sort_unstable();
+        WebhookVitals {
+            last_received: seen.last_received,
+            last_accepted: seen.last_accepted,
+            last_refused: seen.last_refused,
+            delay: delays.get(delays.len() / 2).copied(),
+            late: seen.late.len() as u64,
+            first_seen_by_listing: 0,
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

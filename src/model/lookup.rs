@@ -1,0 +1,160 @@
+//! Looking one call up: the steps by which the platform is asked for a call's row, since it has no
+//! address for a single call (its pages *get-active-call*, *list-calls*; spec §7, §8).
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::{
+    call::Call,
+    ids::{AgentId, CallId},
+    platform::{Page, Row, Status},
+    time::{Mono, Wall},
+};
+
+/// One request of a look-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// `GET /agents/{agent}/active-call/{phone}`: the quickest, and it has `started_at`.
+    ActiveCall {
+        /// Whose call it is.
+        agent: AgentId,
+        /// The other party's number.
+        phone: Box<str>,
+    },
+    /// `GET /calls?status=ringing`, one page.
+    Ringing {
+        /// Counted from 1.
+        page: u32,
+    },
+    /// `GET /calls?search=`, one page. It is documented for numbers and sids, and tried for ids.
+    Search {
+        /// What to look for.
+        text: Box<str>,
+        /// Counted from 1.
+        page: u32,
+    },
+    /// `GET /agents/{agent}/calls`, one page: for a call of which nothing else is known.
+    OfAgent {
+        /// Whose calls.
+        agent: AgentId,
+        /// Counted from 1.
+        page: u32,
+    },
+}
+
+/// A look-up in progress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    id: CallId,
+    sid: Option<CallId>,
+    agent: Option<AgentId>,
+    began: Wall,
+    steps: VecDeque<Query>,
+    /// An active call of the same agent and number under another id, begun at the same time.
+    other: Option<Row>,
+}
+
+impl Lookup {
+    /// How far the start of a call under another id may be from ours to be the same call.
+    const SAME_START: Duration = Duration::from_secs(30);
+
+    /// The look-up of `call`.
+    #[must_use]
+    pub fn of(call: &Call, now: Mono) -> Self {
+        let facts = &call.facts;
+        let other_party = match facts.direction() {
+            Some("inbound") => facts.from(),
+            _ => facts.to(),
+        };
+        let search = |text: &str| Query::Search { text: text.into(), page: 1 };
+        let mut steps = VecDeque::new();
+        if let (Some(agent), Some(phone)) = (facts.agent(), other_party) {
+            steps.push_back(Query::ActiveCall { agent: agent.clone(), phone: phone.into() });
+        }
+        if call.asks_whether_it_rings(now) {
+            steps.push_back(Query::Ringing { page: 1 });
+        }
+        steps.push_back(search(call.id.as_str()));
+        steps.extend(facts.sid().filter(|sid| **sid != call.id).map(|sid| search(sid.as_str())));
+        steps.extend(other_party.map(search));
+        if let (None, Some(agent)) = (other_party, facts.agent()) {
+            steps.push_back(Query::OfAgent { agent: agent.clone(), page: 1 });
+        }
+        Self {
+            id: call.id.clone(),
+            sid: facts.sid().cloned(),
+            agent: facts.agent().cloned(),
+            began: facts.began(),
+            steps,
+            other: None,
+        }
+    }
+
+    /// The next request; `None` when all were made.
+    pub fn next_query(&mut self) -> Option<Query> {
+        self.steps.pop_front()
+    }
+
+    /// The question could not be put now: it comes first next time.
+    pub fn ask_again(&mut self, query: Query) {
+        self.steps.push_front(query);
+    }
+
+    /// Whether there is more to ask.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// What a request brought: the call's row, if it is there.
+    pub fn heard(&mut self, query: &Query, page: &Page) -> Option<Row> {
+        let found = page.rows.iter().find(|row| self.is_same_call(row));
+        if found.is_none() {
+            self.other = self.other.take().or_else(|| {
+                let is_active_call = matches!(query, Query::ActiveCall { .. });
+                page.rows.iter().find(|row| is_active_call && self.may_be_same_call(row)).cloned()
+            });
+            self.turn_page(query, page.last_page);
+        }
+        found.cloned()
+    }
+
+    /// The row of another id that is in all likelihood the same call, once no row of ours was
+    /// found.
+    #[must_use]
+    pub fn likely(self) -> Option<Row> {
+        self.other
+    }
+
+    fn is_same_call(&self, row: &Row) -> bool {
+        row.id == self.id
+            || self.sid.as_ref() == Some(&row.id)
+            || row.sid.as_ref().is_some_and(|sid| *sid == self.id || self.sid.as_ref() == Some(sid))
+    }
+
+    fn may_be_same_call(&self, row: &Row) -> bool {
+        let same_agent = self.agent.is_some() && self.agent == row.agent;
+        let same_start = row
+            .started_at
+            .is_some_and(|at| at.since(self.began).max(self.began.since(at)) <= Self::SAME_START);
+        same_agent && same_start && !row.status.is_over() && row.status != Status::Other
+    }
+
+    /// Lists may be newest first or oldest first (undocumented): after the first page the last one
+    /// is looked at, of ringing calls every page.
+    fn turn_page(&mut self, query: &Query, last_page: u32) {
+        const MOST_RINGING: u32 = 20;
+        let next = match query {
+            Query::ActiveCall { .. } => None,
+            Query::Ringing { page } => {
+                (*page < last_page.min(MOST_RINGING)).then(|| Query::Ringing { page: page + 1 })
+            }
+            Query::Search { text, page } => (*page == 1 && last_page > 1)
+                .then(|| Query::Search { text: text.clone(), page: last_page }),
+            Query::OfAgent { agent, page } => (*page == 1 && last_page > 1)
+                .then(|| Query::OfAgent { agent: agent.clone(), page: last_page }),
+        };
+        if let Some(next) = next {
+            self.steps.push_front(next);
+        }
+    }
+}
