@@ -1,4 +1,5 @@
 //! callwarden: a daemon that ends phone calls which outstay their time limit.
 
+pub mod http;
 pub mod model;
 pub mod store;

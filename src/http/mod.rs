@@ -1,0 +1,3 @@
+//! Layer 3: the daemon's HTTP side. It parses, calls the engine, answers (spec §4, §9, §10).
+
+pub mod server;
