@@ -1,3 +1,4 @@
 //! Layer 3: the daemon's HTTP side. It parses, calls the engine, answers (spec §4, §9, §10).
 
 pub mod server;
+pub mod verify;
