@@ -95,10 +95,7 @@ fn epoch(number: f64) -> Option<Wall> {
     } else {
         return None;
     };
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "saturates; what is out of range is refused"
-    )]
+    // The cast saturates, and what is out of range is refused.
     within(micros.round() as i64)
 }
 
