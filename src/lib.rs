@@ -1,6 +1,7 @@
 //! callwarden: a daemon that ends phone calls which outstay their time limit.
 
 pub mod engine;
+pub mod http;
 pub mod model;
 pub mod platform;
 pub mod store;

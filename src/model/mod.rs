@@ -4,6 +4,7 @@ pub mod ask;
 pub mod call;
 pub mod change;
 pub mod deadline;
+pub mod decode;
 pub mod event;
 pub mod facts;
 pub mod ids;

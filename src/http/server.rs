@@ -1,0 +1,206 @@
+//! A listener's loop: connections in, requests to a router, and an orderly end (spec §4, §8 SIGTERM).
+//!
+//! `axum::serve` leaves a silent client open for ever; here a head has its time, its size and its
+//! number of fields, connections have a bound, and nothing ends the loop but the token.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    any::Any, convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+};
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{Request, Response, StatusCode},
+    response::IntoResponse,
+};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::Service;
+use tower_http::catch_panic::CatchPanicLayer;
+
+const MAX_HEADERS: usize = 64;
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+/// How long to wait after a failed accept, doubling from the first to the second.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// What a listener allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// So many connections at once; further ones wait to be accepted (`server.max_connections`).
+    pub connections: u32,
+    /// From the opening of a connection, or from its last answer, to the end of a request's head.
+    pub head: Duration,
+    /// From the stop to the cut of connections that are still at it.
+    pub drain: Duration,
+}
+
+impl Limits {
+    /// The limits of spec §4 and §8 with `max_connections` from the config.
+    #[must_use]
+    pub fn new(max_connections: u32) -> Self {
+        Self {
+            connections: max_connections,
+            head: Duration::from_secs(10),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Serves `app` on `listener` until `stop`; then closes the listener, answers what is in flight, and
+/// returns when all connections are closed or `limits.drain` is over.
+///
+/// Requests carry the peer's address as [`ConnectInfo<SocketAddr>`]. Connections run as tasks of
+/// `tasks`, which the caller closes.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    limits: Limits,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    let slots = Arc::new(Semaphore::new(limits.connections as usize));
+    let mut back_off = BACK_OFF.0;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = accept(&listener, &slots) => accepted,
+        };
+        match accepted {
+            Ok((stream, peer, slot)) => {
+                back_off = BACK_OFF.0;
+                let connection = connection(stream, peer, app.clone(), limits, stop.clone());
+                tasks.spawn(holding(slot, connection));
+            }
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted; trying again");
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = sleep(back_off) => back_off = BACK_OFF.1.min(back_off * 2),
+                }
+            }
+        }
+    }
+    drop(listener);
+    drained(&slots, limits).await;
+}
+
+/// Waits for a free slot first, so that what is beyond the bound waits in the kernel's queue.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.expect("the semaphore is never closed");
+    let (stream, peer) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, peer, slot))
+}
+
+/// Whether a failed accept tells of the one connection that was to be accepted, not of us.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, InvalidInput,
+        NotConnected,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | Interrupted
+            | InvalidInput
+            | NotConnected
+    )
+}
+
+async fn holding(slot: OwnedSemaphorePermit, connection: impl Future<Output = ()>) {
+    connection.await;
+    drop(slot);
+}
+
+/// One connection, from its first byte to its last answer.
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    app: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let answer = service_fn(move |request| answer(app.clone(), peer, request));
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), answer)
+    );
+    let served = tokio::select! {
+        served = connection.as_mut() => Some(served),
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            timeout(limits.drain, connection).await.ok()
+        }
+    };
+    match served {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(%peer, %error, "a connection ended early"),
+        None => tracing::warn!(%peer, "a connection was cut: it outlasted the shutdown"),
+    }
+}
+
+async fn answer(
+    mut app: Router,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    app.call(request).await
+}
+
+/// Waits until every slot is free again: then no connection is open.
+async fn drained(slots: &Semaphore, limits: Limits) {
+    // Connections cut themselves at `limits.drain`; the second is for them to do so.
+    let bound = limits.drain + Duration::from_secs(1);
+    if timeout(bound, slots.acquire_many(limits.connections)).await.is_err() {
+        tracing::warn!("connections were still open when the listener ended");
+    }
+}
+
+/// Answers a panic in a handler with 500 and calls `on_panic`; without this layer the connection
+/// would be closed without a word.
+pub fn catching_panics(app: Router, on_panic: impl Fn() + Clone + Send + Sync + 'static) -> Router {
+    app.layer(CatchPanicLayer::custom(move |_: Box<dyn Any + Send>| {
+        on_panic();
+        panicked()
+    }))
+}
+
+/// The answer to a request on which we panicked.
+pub(super) fn panicked() -> Response<Body> {
+    error(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "callwarden failed on this request; its log says where",
+    )
+}
+
+/// An error in the shape of spec §4: `{"error":{"code":…,"message":…}}`.
+pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Response<Body> {
+    let body = json!({"error": {"code": code, "message": message}});
+    (status, Json(body)).into_response()
+}
