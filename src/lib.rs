@@ -1,5 +1,6 @@
 //! callwarden: a daemon that ends phone calls which outstay their time limit.
 
+pub mod cli;
 pub mod daemon;
 pub mod model;
 pub mod store;
