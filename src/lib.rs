@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod daemon;
+pub mod http;
 pub mod model;
 pub mod store;
 pub mod telemetry;
