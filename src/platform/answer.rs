@@ -49,14 +49,7 @@ impl Reply {
         };
         let typed_html = text(&headers, CONTENT_TYPE.as_str()).is_some_and(|t| t.contains("html"));
         let html = json.is_none() && (body.trim_ascii_start().starts_with(b"<") || typed_html);
-        Self {
-            status,
-            headers,
-            json,
-            html,
-            broken,
-            now,
-        }
+        Self { status, headers, json, html, broken, now }
     }
 
     /// The body of a 2xx answer that is JSON and does not say `success:false`.
@@ -64,9 +57,7 @@ impl Reply {
         let status = self.status;
         match (status, &self.json) {
             (401 | 403, _) => Err(Failure::Unauthorized { status }),
-            (429, _) => Err(Failure::RateLimited {
-                pause: self.pause(),
-            }),
+            (429, _) => Err(Failure::RateLimited { pause: self.pause() }),
             (500.., _) => Err(Failure::ServerError { status }),
             (300..=399, _) => Err(Failure::Misdirected { status }),
             _ if self.html => Err(Failure::Misdirected { status }),
@@ -82,10 +73,7 @@ impl Reply {
 
     /// The failure of an answer that has not what belongs in it.
     pub(super) fn unreadable(&self, message: &str) -> Failure {
-        Failure::Other {
-            status: self.status,
-            message: message.to_owned(),
-        }
+        Failure::Other { status: self.status, message: message.to_owned() }
     }
 
     /// What the headers tell besides.
@@ -101,10 +89,7 @@ impl Reply {
 
     /// Whether one of the body's messages contains `words`, which are lower-case.
     fn says(&self, words: &str) -> bool {
-        self.json
-            .iter()
-            .flat_map(messages)
-            .any(|message| message.to_lowercase().contains(words))
+        self.json.iter().flat_map(messages).any(|message| message.to_lowercase().contains(words))
     }
 
     /// How long a 429 asks us to pause: by its body, else by `Retry-After`, else by the reset.
@@ -179,14 +164,10 @@ fn denies_success(json: &Value) -> bool {
 /// The platform's own words, wherever its ten shapes put them; else its code.
 fn message(json: &Value) -> Option<String> {
     let code = || {
-        [
-            json.get("error"),
-            json.get("code"),
-            json.pointer("/error/code"),
-        ]
-        .into_iter()
-        .flatten()
-        .find_map(Value::as_str)
+        [json.get("error"), json.get("code"), json.pointer("/error/code")]
+            .into_iter()
+            .flatten()
+            .find_map(Value::as_str)
     };
     let words = messages(json).next().or_else(code)?;
     Some(words.chars().take(MESSAGE_CHARS).collect())
@@ -195,28 +176,19 @@ fn message(json: &Value) -> Option<String> {
 /// Every `message`, and every sentence under `errors`.
 fn messages(json: &Value) -> impl Iterator<Item = &str> {
     let error = json.get("error");
-    let lists = [
-        json.get("errors"),
-        error.and_then(|error| error.get("errors")),
-    ];
+    let lists = [json.get("errors"), error.and_then(|error| error.get("errors"))];
     let fields = lists.into_iter().flatten().flat_map(children);
     let sentences = fields.flat_map(|field| std::iter::once(field).chain(children(field)));
-    [
-        json.get("message"),
-        error.and_then(|error| error.get("message")),
-    ]
-    .into_iter()
-    .flatten()
-    .chain(sentences)
-    .filter_map(Value::as_str)
+    [json.get("message"), error.and_then(|error| error.get("message"))]
+        .into_iter()
+        .flatten()
+        .chain(sentences)
+        .filter_map(Value::as_str)
 }
 
 fn children(value: &Value) -> impl Iterator<Item = &Value> {
     let list = value.as_array().into_iter().flatten();
-    let object = value
-        .as_object()
-        .into_iter()
-        .flat_map(|object| object.values());
+    let object = value.as_object().into_iter().flat_map(|object| object.values());
     list.chain(object)
 }
 
@@ -241,9 +213,6 @@ fn seconds(given: f64) -> Option<Duration> {
 }
 
 fn http_date(text: &str) -> Option<Wall> {
-    let since = httpdate::parse_http_date(text)
-        .ok()?
-        .duration_since(UNIX_EPOCH)
-        .ok()?;
+    let since = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
     Some(Wall(0).after(since))
 }

@@ -79,13 +79,7 @@ pub struct ListQuery {
 
 impl Default for ListQuery {
     fn default() -> Self {
-        Self {
-            status: None,
-            search: None,
-            agent: None,
-            page: 1,
-            per_page: 100,
-        }
+        Self { status: None, search: None, agent: None, page: 1, per_page: 100 }
     }
 }
 
@@ -142,10 +136,7 @@ impl Client {
             };
             return (Err(failure), Meter::default());
         }
-        let request = self.request(
-            Method::GET,
-            &["agents", agent.as_str(), "active-call", phone],
-        );
+        let request = self.request(Method::GET, &["agents", agent.as_str(), "active-call", phone]);
         let (reply, meter) = self.send(request, ANSWER_BYTES).await;
         let rows = reply.and_then(|reply| answer::active_call(&reply, agent));
         (rows, meter)
@@ -153,17 +144,8 @@ impl Client {
 
     /// One page of the platform's list of calls.
     pub async fn calls(&self, query: &ListQuery) -> (Result<Page, Failure>, Meter) {
-        let ListQuery {
-            status,
-            search,
-            agent,
-            page,
-            per_page,
-        } = query;
-        let mut pairs = vec![
-            ("page", page.to_string()),
-            ("per_page", per_page.to_string()),
-        ];
+        let ListQuery { status, search, agent, page, per_page } = query;
+        let mut pairs = vec![("page", page.to_string()), ("per_page", per_page.to_string())];
         pairs.extend(status.clone().map(|status| ("status", status)));
         pairs.extend(search.clone().map(|search| ("search", search)));
         pairs.extend(agent.as_ref().map(|agent| ("agent_id", agent.to_string())));
@@ -177,11 +159,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        let token = self
-            .token
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let token = self.token.read().unwrap_or_else(PoisonError::into_inner).clone();
         self.http
             .request(method, address(&self.base, path))
             .header(ACCEPT, "application/json")
@@ -207,14 +185,12 @@ impl Client {
 /// The system has no certificates.
 pub fn tls_config() -> Result<ClientConfig, PlatformError> {
     let tls = |source| PlatformError::Tls { source };
-    Ok(
-        ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(tls)?
-            .with_platform_verifier()
-            .map_err(tls)?
-            .with_no_client_auth(),
-    )
+    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(tls)?
+        .with_platform_verifier()
+        .map_err(tls)?
+        .with_no_client_auth())
 }
 
 fn http(base: &Url, timeout: Duration) -> Result<reqwest::Client, PlatformError> {
@@ -236,20 +212,16 @@ fn http(base: &Url, timeout: Duration) -> Result<reqwest::Client, PlatformError>
         // Plain HTTP is for loopback only (spec §3), where no proxy leads.
         builder = builder.no_proxy();
     }
-    builder
-        .build()
-        .map_err(|source| PlatformError::Client { source })
+    builder.build().map_err(|source| PlatformError::Client { source })
 }
 
 /// For plain HTTP: trusts nobody, and needs no certificates of the system.
 fn no_tls() -> Result<ClientConfig, PlatformError> {
-    Ok(
-        ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|source| PlatformError::Tls { source })?
-            .with_root_certificates(RootCertStore::empty())
-            .with_no_client_auth(),
-    )
+    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|source| PlatformError::Tls { source })?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth())
 }
 
 fn base(url: &str) -> Result<Url, PlatformError> {
@@ -329,10 +301,6 @@ fn failure(error: reqwest::Error) -> Failure {
         Failure::Cut
     };
     let error = error.without_url();
-    tracing::debug!(
-        error = &error as &dyn Error,
-        ?failure,
-        "no answer from the platform"
-    );
+    tracing::debug!(error = &error as &dyn Error, ?failure, "no answer from the platform");
     failure
 }

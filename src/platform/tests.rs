@@ -153,37 +153,15 @@ async fn an_end_call_request_is_as_the_page_has_it() {
     let (answer, _) = client.end_call(&agent(), "call \"1\"").await;
     assert_eq!(answer, Answer::Accepted);
     let request = server.request().to_lowercase();
-    assert!(
-        request.starts_with("post /api/v1/agents/agent-1/end-call http/1.1\r\n"),
-        "{request}"
-    );
-    assert!(
-        request.contains("\r\nauthorization: bearer talq_secret\r\n"),
-        "{request}"
-    );
-    assert!(
-        request.contains("\r\naccept: application/json\r\n"),
-        "{request}"
-    );
-    assert!(
-        request.contains("\r\ncontent-type: application/json\r\n"),
-        "{request}"
-    );
-    let agent_line = concat!(
-        "\r\nuser-agent: callwarden/",
-        env!("CARGO_PKG_VERSION"),
-        "\r\n"
-    );
+    assert!(request.starts_with("post /api/v1/agents/agent-1/end-call http/1.1\r\n"), "{request}");
+    assert!(request.contains("\r\nauthorization: bearer talq_secret\r\n"), "{request}");
+    assert!(request.contains("\r\naccept: application/json\r\n"), "{request}");
+    assert!(request.contains("\r\ncontent-type: application/json\r\n"), "{request}");
+    let agent_line = concat!("\r\nuser-agent: callwarden/", env!("CARGO_PKG_VERSION"), "\r\n");
     assert!(request.contains(agent_line), "{request}");
-    assert!(
-        request.ends_with(r#"{"call_sid":"call \"1\""}"#),
-        "{request}"
-    );
+    assert!(request.ends_with(r#"{"call_sid":"call \"1\""}"#), "{request}");
 
-    client
-        .clone()
-        .set_token(&SecretString::from("talq_fresh"))
-        .unwrap();
+    client.clone().set_token(&SecretString::from("talq_fresh")).unwrap();
     assert!(client.set_token(&SecretString::from("two\nlines")).is_err());
     client.end_call(&agent(), "call-1").await;
     assert!(server.request().contains("Bearer talq_fresh\r\n"));
@@ -202,21 +180,11 @@ async fn success_is_2xx_json_without_success_false() {
     }
     let denied = json("200 OK", r#"{"success":false,"message":"later"}"#);
     assert_eq!(answer(denied).await, other(200, "later"));
-    let page = http(
-        "200 OK",
-        "Content-Type: text/html\r\n",
-        "<html>Login</html>",
-    );
+    let page = http("200 OK", "Content-Type: text/html\r\n", "<html>Login</html>");
     assert_eq!(answer(page).await, misdirected(200));
-    assert_eq!(
-        answer(json("200 OK", "  <!DOCTYPE html>")).await,
-        misdirected(200)
-    );
+    assert_eq!(answer(json("200 OK", "  <!DOCTYPE html>")).await, misdirected(200));
     assert_eq!(answer(json("200 OK", "fine")).await, misdirected(200));
-    assert_eq!(
-        answer("HTTP/1.1 204 No Content\r\n\r\n".to_owned()).await,
-        misdirected(204)
-    );
+    assert_eq!(answer("HTTP/1.1 204 No Content\r\n\r\n".to_owned()).await, misdirected(204));
 }
 
 #[tokio::test]
@@ -233,11 +201,7 @@ async fn only_a_404_that_speaks_of_the_call_says_that_there_is_none() {
         r#"{"code":"X","details":{},"message":"Call not found","existing_call":{"id":"c"}}"#,
     ];
     for body in not_found {
-        assert_eq!(
-            answer(json("404 Not Found", body)).await,
-            Answer::NotFound,
-            "{body}"
-        );
+        assert_eq!(answer(json("404 Not Found", body)).await, Answer::NotFound, "{body}");
     }
     let foreign = [
         r#"{"success":false,"message":"Agent not found in this environment."}"#,
@@ -247,11 +211,7 @@ async fn only_a_404_that_speaks_of_the_call_says_that_there_is_none() {
         "",
     ];
     for body in foreign {
-        assert_eq!(
-            answer(json("404 Not Found", body)).await,
-            misdirected(404),
-            "{body}"
-        );
+        assert_eq!(answer(json("404 Not Found", body)).await, misdirected(404), "{body}");
     }
 }
 
@@ -266,21 +226,12 @@ async fn each_other_status_has_its_meaning() {
         (json("409 Conflict", "<html>"), misdirected(409)),
         (json("401 Unauthorized", body), unauthorized(401)),
         (json("403 Forbidden", "<html>"), unauthorized(403)),
-        (
-            http("302 Found", "Location: /login\r\n", ""),
-            misdirected(302),
-        ),
+        (http("302 Found", "Location: /login\r\n", ""), misdirected(302)),
         (json("500 Internal Server Error", body), server_error(500)),
         (json("502 Bad Gateway", "<html>"), server_error(502)),
         (json("402 Payment Required", body), other(402, "no")),
-        (
-            json("422 Unprocessable", r#"{"errors":{"a":["bad a"]}}"#),
-            other(422, "bad a"),
-        ),
-        (
-            json("422 Unprocessable", r#"{"error":{"code":"BAD"}}"#),
-            other(422, "BAD"),
-        ),
+        (json("422 Unprocessable", r#"{"errors":{"a":["bad a"]}}"#), other(422, "bad a")),
+        (json("422 Unprocessable", r#"{"error":{"code":"BAD"}}"#), other(422, "BAD")),
         (json("405 Method Not Allowed", "<html>"), misdirected(405)),
         (json("418 Teapot", "plain"), other(418, "")),
     ];
@@ -313,25 +264,13 @@ async fn a_pause_is_read_from_wherever_it_is_told() {
         ("", nested, Some(60 * SECOND)),
         ("Retry-After: 3\r\n", text, Some(7 * SECOND)),
         ("Retry-After: 3\r\n", null, Some(3 * SECOND)),
-        (
-            "Retry-After: 3\r\nX-RateLimit-Reset: 20\r\n",
-            "",
-            Some(3 * SECOND),
-        ),
-        (
-            "Retry-After: soon\r\nX-RateLimit-Reset: 20\r\n",
-            "<html>",
-            Some(20 * SECOND),
-        ),
+        ("Retry-After: 3\r\nX-RateLimit-Reset: 20\r\n", "", Some(3 * SECOND)),
+        ("Retry-After: soon\r\nX-RateLimit-Reset: 20\r\n", "<html>", Some(20 * SECOND)),
         (&format!("{DATE}{date}"), "", Some(8 * SECOND)),
         (&format!("{DATE}{epoch}"), "", Some(9 * SECOND)),
         (&our_epoch, "", Some(9 * SECOND)),
         (&epoch, "", Some(Duration::ZERO)),
-        (
-            "Retry-After: -3\r\n",
-            r#"{"message":"Rate limit exceeded"}"#,
-            None,
-        ),
+        ("Retry-After: -3\r\n", r#"{"message":"Rate limit exceeded"}"#, None),
         ("", r#"{"retry_after":"NaN"}"#, None),
         ("", absurd, Some(1_000_000_000 * SECOND)),
         ("", beyond, Some(Duration::MAX)),
@@ -357,23 +296,11 @@ async fn the_meter_is_read_from_every_answer() {
         reset: Some(Duration::from_secs(12)),
         date: Some(Wall(THEIR_NOW * 1_000_000)),
     };
-    for status in [
-        "200 OK",
-        "404 Not Found",
-        "500 Internal Server Error",
-        "302 Found",
-    ] {
-        assert_eq!(
-            end_call(http(status, &headers, "{}")).await.1,
-            expected,
-            "{status}"
-        );
+    for status in ["200 OK", "404 Not Found", "500 Internal Server Error", "302 Found"] {
+        assert_eq!(end_call(http(status, &headers, "{}")).await.1, expected, "{status}");
     }
     let odd = "X-RateLimit-Limit: many\r\nX-RateLimit-Remaining: -1\r\nDate: today\r\n";
-    assert_eq!(
-        end_call(http("200 OK", odd, "{}")).await.1,
-        Meter::default()
-    );
+    assert_eq!(end_call(http("200 OK", odd, "{}")).await.1, Meter::default());
 }
 
 #[tokio::test]
@@ -425,10 +352,7 @@ async fn a_kept_connection_cut_under_a_request_is_a_cut_and_nothing_is_sent_twic
         Act::SayAndClose(json("200 OK", GOODBYE)),
     ]);
     let client = server.client();
-    assert_eq!(
-        client.end_call(&agent(), "call-1").await.0,
-        Answer::Accepted
-    );
+    assert_eq!(client.end_call(&agent(), "call-1").await.0, Answer::Accepted);
     let (answer, _) = client.end_call(&agent(), "call-1").await;
     assert_eq!(answer, Answer::Failed(Failure::Cut));
     assert_eq!(server.requests.try_iter().count(), 2);
@@ -442,10 +366,8 @@ async fn a_body_is_read_up_to_its_bound() {
     assert_eq!(answer(json("409 Conflict", &long)).await, Answer::NotActive);
 
     let rows = vec![format!(r#"{{"id":"c","to":"{}"}}"#, "1".repeat(900)); 100].join(",");
-    let server = Server::new(vec![Act::SayAndClose(json(
-        "200 OK",
-        &format!(r#"{{"data":[{rows}]}}"#),
-    ))]);
+    let server =
+        Server::new(vec![Act::SayAndClose(json("200 OK", &format!(r#"{{"data":[{rows}]}}"#)))]);
     let (page, _) = server.client().calls(&ListQuery::default()).await;
     let page = page.unwrap();
     assert_eq!((page.rows.len(), page.last_page), (100, 2));
@@ -464,11 +386,7 @@ async fn an_address_or_token_that_cannot_be_used_is_refused() {
         .map(|error| error.to_string())
     };
     assert_eq!(make("https://app.talkover.ai/api/v1", "t"), None);
-    assert!(
-        make("app.talkover.ai", "t")
-            .unwrap()
-            .contains("platform.base_url")
-    );
+    assert!(make("app.talkover.ai", "t").unwrap().contains("platform.base_url"));
     assert!(make("ftp://x", "t").unwrap().contains("\"ftp://x\""));
     let refused = make("http://127.0.0.1", "hush\u{7f}").unwrap();
     assert!(refused.contains("platform.token") && !refused.contains("hush"));

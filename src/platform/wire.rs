@@ -18,14 +18,9 @@ const EPOCH_MILLIS: f64 = 1e11;
 pub(super) fn page(body: &Value, query: &ListQuery) -> Option<Page> {
     let list = list(body)?;
     let rows: Vec<Row> = list.iter().filter_map(|one| row(one, None)).collect();
-    let told = [
-        "/pagination/last_page",
-        "/meta/last_page",
-        "/last_page",
-        "/data/last_page",
-    ]
-    .into_iter()
-    .find_map(|place| count(body.pointer(place)?));
+    let told = ["/pagination/last_page", "/meta/last_page", "/last_page", "/data/last_page"]
+        .into_iter()
+        .find_map(|place| count(body.pointer(place)?));
     // Untold, a full page is taken not to be the last.
     let full = u32::try_from(list.len()).is_ok_and(|rows| rows >= query.per_page);
     let guess = query.page.saturating_add(u32::from(full));
@@ -74,9 +69,7 @@ fn row(row: &Value, agent: Option<&AgentId>) -> Option<Row> {
     Some(Row {
         id: id_at("/id")?,
         sid: id_at("/sid"),
-        agent: agent_at("/agent_id")
-            .or_else(|| agent_at("/agent/id"))
-            .or_else(|| agent.cloned()),
+        agent: agent_at("/agent_id").or_else(|| agent_at("/agent/id")).or_else(|| agent.cloned()),
         to: text_at("to"),
         from: text_at("from"),
         direction: text_at("direction"),
@@ -124,11 +117,7 @@ fn count(value: &Value) -> Option<u32> {
 fn instant(value: &Value) -> Option<Wall> {
     let Value::String(text) = value else {
         let given = number(value).filter(|given| *given > 0.0)?;
-        let seconds = if given < EPOCH_MILLIS {
-            given
-        } else {
-            given / 1e3
-        };
+        let seconds = if given < EPOCH_MILLIS { given } else { given / 1e3 };
         let at = Timestamp::from_microsecond((seconds * 1e6) as i64).ok()?;
         return Some(Wall(at.as_microsecond()));
     };

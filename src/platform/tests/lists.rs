@@ -48,11 +48,7 @@ async fn a_list_is_asked_for_and_read_leniently() {
         updated_at: Some(Wall(1_705_318_542_000_000)),
         ..blank.clone()
     };
-    let expected = Page {
-        rows: vec![first, blank],
-        last_page: 3,
-        unreadable: 2,
-    };
+    let expected = Page { rows: vec![first, blank], last_page: 3, unreadable: 2 };
     for _ in 0..2 {
         assert_eq!(client.calls(&query).await.0, Ok(expected.clone()));
         let request = server.request();
@@ -66,28 +62,14 @@ async fn a_list_is_asked_for_and_read_leniently() {
 async fn a_list_that_is_none_is_told_apart() {
     let list = async |bytes: String| {
         let server = Server::new(vec![Act::SayAndClose(bytes)]);
-        server
-            .client()
-            .calls(&ListQuery::default())
-            .await
-            .0
-            .unwrap_err()
+        server.client().calls(&ListQuery::default()).await.0.unwrap_err()
     };
     let unknown = r#"{"message":"The selected status is invalid.","errors":{"status":["bad"]}}"#;
     let refused = list(json("422 Unprocessable", unknown)).await;
     let message = "The selected status is invalid.".to_owned();
-    assert_eq!(
-        refused,
-        Failure::Other {
-            status: 422,
-            message
-        }
-    );
+    assert_eq!(refused, Failure::Other { status: 422, message });
     let empty = list(json("200 OK", r#"{"success":true}"#)).await;
-    assert!(
-        matches!(empty, Failure::Other { status: 200, .. }),
-        "{empty:?}"
-    );
+    assert!(matches!(empty, Failure::Other { status: 200, .. }), "{empty:?}");
     let foreign = list(json("404 Not Found", r#"{"message":"Call not found"}"#)).await;
     assert_eq!(foreign, Failure::Misdirected { status: 404 });
 }
@@ -96,26 +78,16 @@ async fn a_list_that_is_none_is_told_apart() {
 async fn active_calls_are_looked_up_by_agent_and_number() {
     let one = r#"{"id":"c1","agent_id":"other","status":"answered","started_at":"2024-01-15T11:30:00.5Z"}"#;
     let server = Server::new(vec![
-        Act::SayAndClose(json(
-            "200 OK",
-            &format!(r#"{{"data":[{one},{{"id":"c2"}}]}}"#),
-        )),
+        Act::SayAndClose(json("200 OK", &format!(r#"{{"data":[{one},{{"id":"c2"}}]}}"#))),
         Act::SayAndClose(json("200 OK", &format!(r#"{{"data":{one}}}"#))),
-        Act::SayAndClose(json(
-            "404 Not Found",
-            r#"{"message":"No active call found"}"#,
-        )),
+        Act::SayAndClose(json("404 Not Found", r#"{"message":"No active call found"}"#)),
         Act::SayAndClose(json(
             "404 Not Found",
             r#"{"message":"Agent not found in this environment."}"#,
         )),
     ]);
     let client = server.client();
-    let rows = client
-        .active_call(&agent(), "+49/..%2f\u{fc}")
-        .await
-        .0
-        .unwrap();
+    let rows = client.active_call(&agent(), "+49/..%2f\u{fc}").await.0.unwrap();
     let line = "GET /api/v1/agents/agent-1/active-call/%2B49%2F..%252f%C3%BC HTTP/1.1\r\n";
     let request = server.request();
     assert!(request.starts_with(line), "{request}");
@@ -123,10 +95,7 @@ async fn active_calls_are_looked_up_by_agent_and_number() {
     assert_eq!(rows[0].agent, Some(AgentId::parse("other").unwrap()));
     assert_eq!(rows[1].agent, Some(agent()));
 
-    assert_eq!(
-        client.active_call(&agent(), "+49").await.0.unwrap().len(),
-        1
-    );
+    assert_eq!(client.active_call(&agent(), "+49").await.0.unwrap().len(), 1);
     assert_eq!(client.active_call(&agent(), "+49").await.0, Ok(Vec::new()));
     let foreign = client.active_call(&agent(), "+49").await.0;
     assert_eq!(foreign, Err(Failure::Misdirected { status: 404 }));

@@ -18,10 +18,7 @@ pub(super) fn from_io(path: &Path, error: io::Error) -> StoreError {
         ErrorKind::PermissionDenied => StoreError::Forbidden { path },
         ErrorKind::IsADirectory => StoreError::NotAFile { path },
         // StorageFull, QuotaExceeded, ReadOnlyFilesystem, EIO, too many open files …
-        _ => StoreError::Unavailable {
-            path,
-            source: Arc::new(error),
-        },
+        _ => StoreError::Unavailable { path, source: Arc::new(error) },
     }
 }
 
@@ -34,21 +31,16 @@ pub(super) fn from_sqlite(path: &Path, error: rusqlite::Error) -> StoreError {
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::InvalidColumnType(..)
             | rusqlite::Error::IntegralValueOutOfRange(..)
-            | rusqlite::Error::Utf8Error(..) => StoreError::Damaged {
-                path,
-                found: error.to_string(),
-            },
-            other => StoreError::Unexpected {
-                path,
-                source: Arc::new(other),
-            },
+            | rusqlite::Error::Utf8Error(..) => {
+                StoreError::Damaged { path, found: error.to_string() }
+            }
+            other => StoreError::Unexpected { path, source: Arc::new(other) },
         };
     };
     match code {
-        ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => StoreError::Damaged {
-            path,
-            found: error.to_string(),
-        },
+        ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => {
+            StoreError::Damaged { path, found: error.to_string() }
+        }
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy { path },
         ErrorCode::DiskFull
         | ErrorCode::SystemIoFailure
@@ -57,14 +49,10 @@ pub(super) fn from_sqlite(path: &Path, error: rusqlite::Error) -> StoreError {
         | ErrorCode::PermissionDenied
         | ErrorCode::FileLockingProtocolFailed
         | ErrorCode::OutOfMemory
-        | ErrorCode::NoLargeFileSupport => StoreError::Unavailable {
-            path,
-            source: Arc::new(error),
-        },
-        _ => StoreError::Unexpected {
-            path,
-            source: Arc::new(error),
-        },
+        | ErrorCode::NoLargeFileSupport => {
+            StoreError::Unavailable { path, source: Arc::new(error) }
+        }
+        _ => StoreError::Unexpected { path, source: Arc::new(error) },
     }
 }
 

@@ -67,11 +67,7 @@ impl Store {
     /// Those that [`StoreError::forbids_start`].
     pub async fn open(path: &Path, patience: Duration) -> Result<Self, StoreError> {
         let store = Self::start(path).map_err(|error| errors::from_io(path, error))?;
-        let opened = store
-            .inner
-            .writer
-            .run(move |writer| writer.start(patience))
-            .await;
+        let opened = store.inner.writer.run(move |writer| writer.start(patience)).await;
         match opened {
             Err(error) if error.forbids_start() => {
                 store.close().await;
@@ -90,9 +86,7 @@ impl Store {
             rows_since_checkpoint: AtomicUsize::new(0),
             shared,
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Why the last write failed; `None` while the store works.
@@ -118,11 +112,7 @@ impl Store {
     /// Nothing of the batch was written, as far as is known: write it again.
     pub async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
         let rows = batch.rows.len() + batch.joined_away.len();
-        let committed = self
-            .inner
-            .writer
-            .run(move |writer| writer.commit(&batch))
-            .await?;
+        let committed = self.inner.writer.run(move |writer| writer.commit(&batch)).await?;
         self.wrote(rows);
         Ok(committed)
     }
@@ -138,8 +128,7 @@ impl Store {
         after: Option<LiveCursor>,
         limit: usize,
     ) -> Result<LivePage, StoreError> {
-        self.read(move |connection| read::live(connection, after, limit))
-            .await
+        self.read(move |connection| read::live(connection, after, limit)).await
     }
 
     /// The call of this id, else of this sid.
@@ -149,8 +138,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn find(&self, id: &CallId) -> Result<Option<Row>, StoreError> {
         let id = id.clone();
-        self.read(move |connection| read::find(connection, &id))
-            .await
+        self.read(move |connection| read::find(connection, &id)).await
     }
 
     /// Calls with an outcome.
@@ -159,8 +147,7 @@ impl Store {
     ///
     /// The store cannot be read.
     pub async fn history(&self, query: HistoryQuery) -> Result<Vec<Row>, StoreError> {
-        self.read(move |connection| read::history(connection, &query))
-            .await
+        self.read(move |connection| read::history(connection, &query)).await
     }
 
     /// The context of the call of this id, as JSON text.
@@ -170,8 +157,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn context(&self, id: &CallId) -> Result<Option<String>, StoreError> {
         let id = id.clone();
-        self.read(move |connection| read::context(connection, &id))
-            .await
+        self.read(move |connection| read::context(connection, &id)).await
     }
 
     /// When requests left for the platform, the earliest first, from `since` on. The last two hours
@@ -181,8 +167,7 @@ impl Store {
     ///
     /// The store cannot be read.
     pub async fn requests_since(&self, since: Wall) -> Result<Vec<Wall>, StoreError> {
-        self.read(move |connection| read::requests_since(connection, since))
-            .await
+        self.read(move |connection| read::requests_since(connection, since)).await
     }
 
     /// Forgets up to `most` calls whose outcome was recorded before `ended_before`, lets the file
@@ -192,11 +177,7 @@ impl Store {
     ///
     /// The store cannot be written.
     pub async fn prune(&self, ended_before: Wall, most: usize) -> Result<usize, StoreError> {
-        let pruned = self
-            .inner
-            .writer
-            .run(move |writer| writer.prune(ended_before, most))
-            .await?;
+        let pruned = self.inner.writer.run(move |writer| writer.prune(ended_before, most)).await?;
         self.wrote(pruned);
         Ok(pruned)
     }
@@ -230,10 +211,7 @@ impl Store {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.inner
-            .reader
-            .run(move |reader| reader.read(query))
-            .await
+        self.inner.reader.run(move |reader| reader.read(query)).await
     }
 
     fn wrote(&self, rows: usize) {
@@ -274,10 +252,7 @@ impl Shared {
     /// The path, once there is something to read.
     fn opened_path(&self) -> Result<&Path, StoreError> {
         let unopened = || self.failure().unwrap_or(StoreError::Closed);
-        self.canonical
-            .get()
-            .map(PathBuf::as_path)
-            .ok_or_else(unopened)
+        self.canonical.get().map(PathBuf::as_path).ok_or_else(unopened)
     }
 
     fn sqlite_error(&self, error: rusqlite::Error) -> StoreError {
@@ -285,10 +260,7 @@ impl Shared {
     }
 
     fn failure(&self) -> Option<StoreError> {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn remember<T>(&self, written: &Result<T, StoreError>) {
@@ -314,10 +286,7 @@ struct Checkpointer {
 
 impl Checkpointer {
     fn new(shared: Arc<Shared>) -> Self {
-        Self {
-            shared,
-            connection: Slot::default(),
-        }
+        Self { shared, connection: Slot::default() }
     }
 
     fn checkpoint(&mut self) {

@@ -40,9 +40,7 @@ pub(super) fn create(path: &Path) -> Result<PathBuf, StoreError> {
                 .map_err(|error| refuse(error.into()))?;
         }
         Ok(_) => {
-            return Err(StoreError::NotAFile {
-                path: path.to_owned(),
-            });
+            return Err(StoreError::NotAFile { path: path.to_owned() });
         }
         // There is none, or what hinders us from seeing it hinders us from creating it.
         Err(_) => {
@@ -63,9 +61,7 @@ pub(super) fn writer(path: &Path, look: Look) -> Result<Connection, StoreError> 
     let refuse = |error| errors::from_sqlite(path, error);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(refuse)?;
     // Until then not even what waits in a WAL is moved into it.
-    connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        .map_err(refuse)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(refuse)?;
     let schema = identify(&connection, path)?;
     if schema > 0 && look == Look::Deep {
         inspect(&connection, path)?;
@@ -73,9 +69,7 @@ pub(super) fn writer(path: &Path, look: Look) -> Result<Connection, StoreError> 
     set_up(&connection).map_err(refuse)?;
     migrate::run(&mut connection, schema).map_err(refuse)?;
     expect_tables(&connection, path)?;
-    connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
-        .map_err(refuse)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(refuse)?;
     Ok(connection)
 }
 
@@ -90,11 +84,7 @@ pub(super) enum Look {
 
 /// Opens a connection that only reads.
 pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
-    prepared(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY,
-        "PRAGMA cache_size = -2048;",
-    )
+    prepared(path, OpenFlags::SQLITE_OPEN_READ_ONLY, "PRAGMA cache_size = -2048;")
 }
 
 /// Opens a connection that moves the WAL into the file.
@@ -132,19 +122,15 @@ fn identify(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let path = path.to_owned();
     match application {
         0 if tables == 0 && schema == 0 => Ok(0),
-        id if id != i64::from(APPLICATION_ID) => Err(StoreError::NotOurs {
-            path,
-            found: i32::try_from(id).unwrap_or_default(),
-        }),
-        _ if schema > migrate::NEWEST => Err(StoreError::Newer {
-            path,
-            found: schema,
-            known: migrate::NEWEST,
-        }),
-        _ if schema < 1 => Err(StoreError::Damaged {
-            path,
-            found: format!("schema number {schema}"),
-        }),
+        id if id != i64::from(APPLICATION_ID) => {
+            Err(StoreError::NotOurs { path, found: i32::try_from(id).unwrap_or_default() })
+        }
+        _ if schema > migrate::NEWEST => {
+            Err(StoreError::Newer { path, found: schema, known: migrate::NEWEST })
+        }
+        _ if schema < 1 => {
+            Err(StoreError::Damaged { path, found: format!("schema number {schema}") })
+        }
         _ => Ok(schema),
     }
 }
@@ -157,30 +143,23 @@ fn inspect(connection: &Connection, path: &Path) -> Result<(), StoreError> {
             "SELECT count(length(body)) FROM calls INDEXED BY calls_live WHERE outcome IS NULL";
         return connection.query_row(sql, [], |_| Ok(())).map_err(refuse);
     }
-    let found: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(refuse)?;
+    let found: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(refuse)?;
     match found.as_str() {
         "ok" => Ok(()),
-        _ => Err(StoreError::Damaged {
-            path: path.to_owned(),
-            found,
-        }),
+        _ => Err(StoreError::Damaged { path: path.to_owned(), found }),
     }
 }
 
 /// Every statement there is can be prepared: tables, columns and indexes are those of our schema.
 fn expect_tables(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     for sql in read::STATEMENTS.iter().chain(write::STATEMENTS) {
-        connection
-            .prepare(sql)
-            .map_err(|error| match errors::from_sqlite(path, error) {
-                StoreError::Unexpected { path, source } => StoreError::Damaged {
-                    path,
-                    found: source.to_string(),
-                },
-                other => other,
-            })?;
+        connection.prepare(sql).map_err(|error| match errors::from_sqlite(path, error) {
+            StoreError::Unexpected { path, source } => {
+                StoreError::Damaged { path, found: source.to_string() }
+            }
+            other => other,
+        })?;
     }
     Ok(())
 }

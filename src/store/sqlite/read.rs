@@ -45,10 +45,7 @@ pub(super) struct Reader {
 impl Reader {
     /// A reader that has opened nothing yet.
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self {
-            shared,
-            connection: Slot::default(),
-        }
+        Self { shared, connection: Slot::default() }
     }
 
     /// Runs a query.
@@ -97,12 +94,7 @@ pub(super) fn live(
 }
 
 pub(super) fn history(connection: &Connection, query: &HistoryQuery) -> rusqlite::Result<Vec<Row>> {
-    let HistoryQuery {
-        outcome,
-        since,
-        after,
-        limit,
-    } = query;
+    let HistoryQuery { outcome, since, after, limit } = query;
     let (until, id) = match after {
         Some((at, id)) => (at.0, id.as_str()),
         None => (i64::MAX, ""),
@@ -133,9 +125,7 @@ pub(super) fn context(connection: &Connection, id: &CallId) -> rusqlite::Result<
 pub(super) fn requests_since(connection: &Connection, since: Wall) -> rusqlite::Result<Vec<Wall>> {
     connection
         .prepare_cached(REQUESTS)?
-        .query_map(named_params! { ":since": since.0 }, |row| {
-            row.get(0).map(Wall)
-        })?
+        .query_map(named_params! { ":since": since.0 }, |row| row.get(0).map(Wall))?
         .collect()
 }
 
@@ -159,14 +149,9 @@ fn row(found: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
 }
 
 fn id(found: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<CallId>> {
-    found
-        .get_ref(column)?
-        .as_str_or_null()?
-        .map(CallId::parse)
-        .transpose()
-        .map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
-        })
+    found.get_ref(column)?.as_str_or_null()?.map(CallId::parse).transpose().map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+    })
 }
 
 fn count(limit: usize) -> i64 {

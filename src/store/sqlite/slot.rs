@@ -64,9 +64,6 @@ struct FileId {
 impl FileId {
     fn of(path: &Path) -> io::Result<Self> {
         let found = fs::metadata(path)?;
-        Ok(Self {
-            device: found.dev(),
-            inode: found.ino(),
-        })
+        Ok(Self { device: found.dev(), inode: found.ino() })
     }
 }

@@ -18,9 +18,7 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        Self {
-            folder: TempDir::new().unwrap(),
-        }
+        Self { folder: TempDir::new().unwrap() }
     }
 
     fn path(&self) -> PathBuf {
@@ -56,18 +54,11 @@ fn row(name: &str, version: u64) -> Row {
 }
 
 fn ended(name: &str, at: i64) -> Row {
-    Row {
-        outcome: Some("completed".to_owned()),
-        ended_at: Some(Wall(at)),
-        ..row(name, 1)
-    }
+    Row { outcome: Some("completed".to_owned()), ended_at: Some(Wall(at)), ..row(name, 1) }
 }
 
 fn rows(rows: impl IntoIterator<Item = Row>) -> Batch {
-    Batch {
-        rows: rows.into_iter().collect(),
-        ..Batch::default()
-    }
+    Batch { rows: rows.into_iter().collect(), ..Batch::default() }
 }
 
 async fn live_ids(store: &Store, limit: usize) -> Vec<String> {
@@ -109,15 +100,9 @@ async fn a_row_comes_back_as_it_went_in_also_after_a_restart() {
 async fn a_row_is_only_replaced_by_one_of_a_higher_version_and_keeps_its_context() {
     let store = Place::new();
     let store = store.open().await;
-    let first = Row {
-        context: Some("{}".to_owned()),
-        ..row("a", 2)
-    };
+    let first = Row { context: Some("{}".to_owned()), ..row("a", 2) };
     store.commit(rows([first])).await.unwrap();
-    store
-        .commit(rows([row("a", 1), row("a", 2)]))
-        .await
-        .unwrap();
+    store.commit(rows([row("a", 1), row("a", 2)])).await.unwrap();
     let found = store.find(&id("a")).await.unwrap().unwrap();
     assert_eq!((found.version, found.body.as_str()), (2, "{\"v\":2}"));
 
@@ -131,14 +116,8 @@ async fn a_sid_named_row_goes_in_the_commit_that_joins_it() {
     let place = Place::new();
     let store = place.open().await;
     store.commit(rows([row("sid-1", 1)])).await.unwrap();
-    let joined = Row {
-        sid: Some(id("sid-1")),
-        ..row("a", 2)
-    };
-    let batch = Batch {
-        joined_away: vec![id("sid-1")],
-        ..rows([joined])
-    };
+    let joined = Row { sid: Some(id("sid-1")), ..row("a", 2) };
+    let batch = Batch { joined_away: vec![id("sid-1")], ..rows([joined]) };
     store.commit(batch).await.unwrap();
     assert_eq!(live_ids(&store, 10).await, ["a"]);
     assert_eq!(store.find(&id("sid-1")).await.unwrap().unwrap().id, id("a"));
@@ -148,19 +127,9 @@ async fn a_sid_named_row_goes_in_the_commit_that_joins_it() {
 async fn a_row_that_sqlite_refuses_is_refused_alone() {
     let place = Place::new();
     let store = place.open().await;
-    let big = Row {
-        body: "x".repeat(2 << 20),
-        ..row("big", 1)
-    };
-    let committed = store
-        .commit(rows([row("a", 1), big, row("b", 1)]))
-        .await
-        .unwrap();
-    let refused: Vec<_> = committed
-        .refused
-        .iter()
-        .map(|one| one.id.as_str())
-        .collect();
+    let big = Row { body: "x".repeat(2 << 20), ..row("big", 1) };
+    let committed = store.commit(rows([row("a", 1), big, row("b", 1)])).await.unwrap();
+    let refused: Vec<_> = committed.refused.iter().map(|one| one.id.as_str()).collect();
     assert_eq!(refused, ["big"]);
     assert_eq!(live_ids(&store, 10).await, ["a", "b"]);
     assert!(store.failure().is_none());
@@ -171,17 +140,11 @@ async fn live_rows_come_in_pages_while_they_change() {
     let place = Place::new();
     let store = place.open().await;
     let all = (0..10).map(|n| row(&format!("call-{n}"), 1));
-    store
-        .commit(rows(all.chain([ended("over", 1)])))
-        .await
-        .unwrap();
+    store.commit(rows(all.chain([ended("over", 1)]))).await.unwrap();
 
     let page = store.live(None, 4).await.unwrap();
     assert_eq!(page.rows.len(), 4);
-    store
-        .commit(rows([row("call-0", 2), row("new", 1)]))
-        .await
-        .unwrap();
+    store.commit(rows([row("call-0", 2), row("new", 1)])).await.unwrap();
     let rest = store.live(page.next, 100).await.unwrap();
     assert_eq!(rest.rows.len(), 7);
     assert_eq!(rest.next, None);
@@ -194,22 +157,11 @@ async fn history_is_ordered_by_end_and_id_and_pages_without_gaps() {
     let store = place.open().await;
     let mut stopped = ended("e", 30);
     stopped.outcome = Some("stopped".to_owned());
-    let all = [
-        ended("b", 20),
-        ended("a", 20),
-        ended("c", 10),
-        ended("d", 30),
-        stopped,
-        row("x", 1),
-    ];
+    let all =
+        [ended("b", 20), ended("a", 20), ended("c", 10), ended("d", 30), stopped, row("x", 1)];
     store.commit(rows(all)).await.unwrap();
 
-    let mut query = HistoryQuery {
-        outcome: None,
-        since: None,
-        after: None,
-        limit: 2,
-    };
+    let mut query = HistoryQuery { outcome: None, since: None, after: None, limit: 2 };
     let mut seen = Vec::new();
     loop {
         let page = store.history(query.clone()).await.unwrap();
@@ -237,13 +189,7 @@ async fn requests_are_remembered_for_two_hours() {
     let store = place.open().await;
     for at in [0, HOUR, HOUR, 2 * HOUR + 1] {
         let requests = vec![Wall(at)];
-        store
-            .commit(Batch {
-                requests,
-                ..Batch::default()
-            })
-            .await
-            .unwrap();
+        store.commit(Batch { requests, ..Batch::default() }).await.unwrap();
     }
     let kept = store.requests_since(Wall(-1)).await.unwrap();
     assert_eq!(kept, [Wall(HOUR), Wall(HOUR), Wall(2 * HOUR + 1)]);
@@ -254,15 +200,9 @@ async fn requests_are_remembered_for_two_hours() {
 async fn pruning_forgets_old_outcomes_only_and_the_file_shrinks() {
     let place = Place::new();
     let store = place.open().await;
-    let fat = |n: i64| Row {
-        body: "x".repeat(4_000),
-        ..ended(&format!("call-{n}"), n)
-    };
+    let fat = |n: i64| Row { body: "x".repeat(4_000), ..ended(&format!("call-{n}"), n) };
     let kept = [ended("young", 5_000), row("live", 1)];
-    store
-        .commit(rows((0..2_000).map(fat).chain(kept)))
-        .await
-        .unwrap();
+    store.commit(rows((0..2_000).map(fat).chain(kept))).await.unwrap();
     store.close().await;
     let before = fs::metadata(place.path()).unwrap().len();
 
@@ -294,14 +234,10 @@ async fn a_backup_works_and_the_wal_stays_small_while_rows_are_written() {
     }
     let copy = place.folder.path().join("copy.db");
     let other = Connection::open(place.path()).unwrap();
-    other
-        .execute("VACUUM INTO ?1", [copy.to_str().unwrap()])
-        .unwrap();
+    other.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
     let copied: i64 = Connection::open(copy)
         .unwrap()
-        .query_row("SELECT count(*) FROM calls WHERE version = 40", [], |row| {
-            row.get(0)
-        })
+        .query_row("SELECT count(*) FROM calls WHERE version = 40", [], |row| row.get(0))
         .unwrap();
     assert_eq!(copied, 500);
     assert!(store.bytes().await.unwrap() < 64 << 20);
@@ -313,14 +249,9 @@ async fn queries_use_the_partial_indexes() {
     place.open().await.close().await;
     let connection = Connection::open(place.path()).unwrap();
     for sql in read::STATEMENTS.iter().chain(write::STATEMENTS) {
-        let mut explain = connection
-            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-            .unwrap();
-        let plan: Vec<String> = explain
-            .raw_query()
-            .mapped(|row| row.get(3))
-            .collect::<Result<_, _>>()
-            .unwrap();
+        let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let plan: Vec<String> =
+            explain.raw_query().mapped(|row| row.get(3)).collect::<Result<_, _>>().unwrap();
         for step in &plan {
             assert!(!step.starts_with("SCAN"), "{sql}: {plan:?}");
             assert!(!step.contains("TEMP B-TREE"), "{sql}: {plan:?}");

@@ -25,13 +25,9 @@ impl<S: Send + 'static> Worker<S> {
     /// Starts the thread; at most `queue` jobs wait.
     pub(super) fn start(name: &str, queue: usize, state: S) -> io::Result<Self> {
         let (jobs, inbox) = mpsc::channel(queue);
-        let thread = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || work_off(inbox, state))?;
-        Ok(Self {
-            jobs,
-            thread: Mutex::new(Some(thread)),
-        })
+        let thread =
+            thread::Builder::new().name(name.to_owned()).spawn(move || work_off(inbox, state))?;
+        Ok(Self { jobs, thread: Mutex::new(Some(thread)) })
     }
 
     /// Has `job` done and waits for its result. The job is done even if nobody waits any more.
@@ -58,11 +54,7 @@ impl<S: Send + 'static> Worker<S> {
     pub(super) async fn stop(&self) {
         // An error means that it has stopped before.
         drop(self.jobs.send(Job::Stop).await);
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // A panic in the thread was reported by the panic hook.
             drop(tokio::task::spawn_blocking(move || thread.join()).await);

@@ -61,11 +61,7 @@ pub(super) struct Writer {
 impl Writer {
     /// A writer that has opened nothing yet.
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self {
-            shared,
-            connection: Slot::default(),
-            lock: None,
-        }
+        Self { shared, connection: Slot::default(), lock: None }
     }
 
     /// Opens the file for the first time, waiting up to `patience` for a predecessor's lock.
@@ -96,9 +92,8 @@ impl Writer {
     pub(super) fn prune(&mut self, ended_before: Wall, most: usize) -> Result<usize, StoreError> {
         self.write(Duration::ZERO, |connection| {
             let most = i64::try_from(most).unwrap_or(i64::MAX);
-            let pruned = connection
-                .prepare_cached(PRUNE)?
-                .execute(params![ended_before.0, most])?;
+            let pruned =
+                connection.prepare_cached(PRUNE)?.execute(params![ended_before.0, most])?;
             vacuum(connection)?;
             Ok(pruned)
         })
@@ -115,11 +110,7 @@ impl Writer {
         patience: Duration,
         job: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let Self {
-            shared,
-            connection,
-            lock,
-        } = self;
+        let Self { shared, connection, lock } = self;
         let result = connection.with(
             shared,
             || open(shared, lock, patience),
@@ -154,11 +145,7 @@ fn open(
 }
 
 fn write_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<Vec<Refused>> {
-    let Batch {
-        rows,
-        joined_away,
-        requests,
-    } = batch;
+    let Batch { rows, joined_away, requests } = batch;
     delete(transaction, joined_away)?;
     let refused = upsert(transaction, rows)?;
     add_requests(transaction, requests)?;
@@ -177,16 +164,7 @@ fn upsert(transaction: &Transaction<'_>, rows: &[Row]) -> rusqlite::Result<Vec<R
     let mut upsert = transaction.prepare_cached(UPSERT)?;
     let mut refused = Vec::new();
     for row in rows {
-        let Row {
-            id,
-            sid,
-            version,
-            outcome,
-            ended_at,
-            deadline,
-            body,
-            context,
-        } = row;
+        let Row { id, sid, version, outcome, ended_at, deadline, body, context } = row;
         let result = upsert.execute(params![
             id.as_str(),
             sid.as_ref().map(CallId::as_str),
@@ -199,10 +177,9 @@ fn upsert(transaction: &Transaction<'_>, rows: &[Row]) -> rusqlite::Result<Vec<R
         ]);
         match result {
             Ok(_) => {}
-            Err(error) if errors::is_about_the_row(&error) => refused.push(Refused {
-                id: id.clone(),
-                reason: error.to_string(),
-            }),
+            Err(error) if errors::is_about_the_row(&error) => {
+                refused.push(Refused { id: id.clone(), reason: error.to_string() })
+            }
             Err(error) => return Err(error),
         }
     }
@@ -217,9 +194,7 @@ fn add_requests(transaction: &Transaction<'_>, requests: &[Wall]) -> rusqlite::R
     for at in requests {
         add.execute([at.0])?;
     }
-    transaction
-        .prepare_cached(FORGET_REQUESTS)?
-        .execute([newest.before(REQUESTS_KEPT).0])?;
+    transaction.prepare_cached(FORGET_REQUESTS)?.execute([newest.before(REQUESTS_KEPT).0])?;
     Ok(())
 }
 

@@ -27,19 +27,13 @@ async fn what_stands_in_the_way_is_named_and_left_as_it_is() {
     type Check = fn(&StoreError) -> bool;
     let foreign = {
         let place = Place::new();
-        Connection::open(place.path())
-            .unwrap()
-            .execute_batch("CREATE TABLE t (x)")
-            .unwrap();
+        Connection::open(place.path()).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
         fs::read(place.path()).unwrap()
     };
     let changed = |sql: &'static str| async move {
         let place = Place::new();
         place.open().await.close().await;
-        Connection::open(place.path())
-            .unwrap()
-            .execute_batch(sql)
-            .unwrap();
+        Connection::open(place.path()).unwrap().execute_batch(sql).unwrap();
         fs::read(place.path()).unwrap()
     };
     let torn = {
@@ -54,32 +48,15 @@ async fn what_stands_in_the_way_is_named_and_left_as_it_is() {
         bytes
     };
     let cases: [(&str, Vec<u8>, Check); 7] = [
-        ("text", b"hello".to_vec(), |e| {
-            matches!(e, StoreError::Damaged { .. })
+        ("text", b"hello".to_vec(), |e| matches!(e, StoreError::Damaged { .. })),
+        ("zeros", vec![0; 8192], |e| matches!(e, StoreError::Damaged { .. })),
+        ("torn page", torn, |e| matches!(e, StoreError::Damaged { .. })),
+        ("foreign", foreign, |e| matches!(e, StoreError::NotOurs { found: 0, .. })),
+        ("foreign id", changed("PRAGMA application_id = 5").await, |e| {
+            matches!(e, StoreError::NotOurs { found: 5, .. })
         }),
-        ("zeros", vec![0; 8192], |e| {
-            matches!(e, StoreError::Damaged { .. })
-        }),
-        ("torn page", torn, |e| {
-            matches!(e, StoreError::Damaged { .. })
-        }),
-        ("foreign", foreign, |e| {
-            matches!(e, StoreError::NotOurs { found: 0, .. })
-        }),
-        (
-            "foreign id",
-            changed("PRAGMA application_id = 5").await,
-            |e| matches!(e, StoreError::NotOurs { found: 5, .. }),
-        ),
         ("newer", changed("PRAGMA user_version = 99").await, |e| {
-            matches!(
-                e,
-                StoreError::Newer {
-                    found: 99,
-                    known: 1,
-                    ..
-                }
-            )
+            matches!(e, StoreError::Newer { found: 99, known: 1, .. })
         }),
         ("no table", changed("DROP TABLE requests").await, |e| {
             matches!(e, StoreError::Damaged { .. })
@@ -102,10 +79,7 @@ async fn a_missing_folder_and_a_folder_for_a_file_are_named() {
     let place = Place::new();
     let missing = place.path().join("no/calls.db");
     let error = Store::open(&missing, NO_PATIENCE).await.err().unwrap();
-    assert!(
-        matches!(error, StoreError::FolderMissing { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, StoreError::FolderMissing { .. }), "{error:?}");
 
     fs::create_dir(place.path()).unwrap();
     let error = place.refusal().await;
@@ -130,18 +104,9 @@ async fn a_store_that_does_not_work_at_the_start_heals_when_probed() {
     let wal = place.folder.path().join("calls.db-wal");
     fs::create_dir(&wal).unwrap();
     let store = Store::open(&place.path(), NO_PATIENCE).await.unwrap();
-    assert!(matches!(
-        store.failure(),
-        Some(StoreError::Unavailable { .. })
-    ));
-    assert!(matches!(
-        store.commit(rows([row("a", 1)])).await,
-        Err(StoreError::Unavailable { .. })
-    ));
-    assert!(matches!(
-        store.live(None, 9).await,
-        Err(StoreError::Unavailable { .. })
-    ));
+    assert!(matches!(store.failure(), Some(StoreError::Unavailable { .. })));
+    assert!(matches!(store.commit(rows([row("a", 1)])).await, Err(StoreError::Unavailable { .. })));
+    assert!(matches!(store.live(None, 9).await, Err(StoreError::Unavailable { .. })));
 
     fs::remove_dir(&wal).unwrap();
     store.probe().await.unwrap();

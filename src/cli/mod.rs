@@ -1,0 +1,3 @@
+//! Layer 4: the commands.
+
+pub mod healthcheck;

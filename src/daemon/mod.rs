@@ -1,0 +1,3 @@
+//! Layer 4: wiring, signals, and the service manager.
+
+pub mod systemd;

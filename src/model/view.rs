@@ -1,0 +1,334 @@
+//! What the admin API shows of calls, and what it can be asked for (spec §10).
+//!
+//! Plain shapes: whoever owns the calls maps them into these; the field names are the API's.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use super::{
+    ids::{AgentId, CallId},
+    time::Wall,
+};
+
+pub use self::page::{CallFilter, Cursor, CursorError, HistoryFilter, ViewPage};
+
+mod page;
+
+/// Every outcome's name, in the spec's order (spec §5).
+pub const OUTCOMES: [&str; 7] =
+    ["completed", "not_connected", "stopped", "raced", "observed", "released", "failed"];
+
+/// One call, as `GET /api/calls/{id}` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CallView {
+    /// The platform's id; the sid while that is unknown.
+    pub id: CallId,
+    /// The agent that owns it.
+    pub agent: Option<AgentId>,
+    /// The callee's number, masked ([`masked`](super::ids::masked)).
+    pub to: Option<String>,
+    /// `inbound` or `outbound`.
+    pub direction: Option<String>,
+    /// The campaign's id.
+    pub campaign: Option<String>,
+    /// Where the call stands.
+    pub state: StateName,
+    /// The outcome's name, once there is one.
+    pub outcome: Option<&'static str>,
+    /// The deadline in force.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    pub deadline: Option<Wall>,
+    /// Which limit that deadline comes from.
+    pub limit: Option<String>,
+    /// The rule that decides, by name.
+    pub rule: Option<String>,
+    /// Whether rules that cannot be decided yet may still move the deadline (spec §6).
+    pub provisional: bool,
+    /// End-call requests sent so far.
+    pub attempts: u32,
+    /// When what happened, by the mark's name.
+    #[serde(serialize_with = "rfc3339_map")]
+    pub marks: BTreeMap<String, Wall>,
+    /// The last 50 things that happened to the call, oldest first.
+    pub history: Vec<HistoryEntry>,
+}
+
+/// One thing that happened to a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HistoryEntry {
+    /// When.
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Wall,
+    /// What, in a word or two.
+    pub what: String,
+    /// Whose doing it was.
+    pub by: Author,
+    /// What else there is to say; may be empty.
+    pub detail: String,
+}
+
+/// Whose doing an entry of a call's history was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Author {
+    /// Heard by webhook.
+    Webhook,
+    /// Told by the platform when asked.
+    Platform,
+    /// An operator's act.
+    Operator,
+    /// A change of the policy in force.
+    Policy,
+    /// Our own act.
+    Callwarden,
+}
+
+/// A call that is over, as `GET /api/history` shows it: all of [`CallView`] and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedView {
+    /// The call itself.
+    pub call: CallView,
+    /// When its end is recorded.
+    pub ended_at: Wall,
+    /// What ended it.
+    pub ended_by: EndedBy,
+    /// What bears out that we ended it.
+    pub confirmed_by: Option<Confirmation>,
+    /// Why, in the platform's or our own words.
+    pub reason: Option<String>,
+    /// How far past its deadline it got, in seconds; `None` where it had none.
+    pub overrun_seconds: Option<u64>,
+    /// Whether the platform's books say otherwise (spec §5).
+    pub platform_disagrees: bool,
+}
+
+/// What ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// Our stop.
+    Callwarden,
+    /// An operator's order to us.
+    Operator,
+    /// The platform's own cap.
+    Platform,
+    /// One of the two who spoke.
+    Caller,
+    /// Nobody told.
+    Unknown,
+}
+
+/// How the end of a stopped call was confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confirmation {
+    /// By the end's webhook.
+    Webhook,
+    /// By asking the platform.
+    Lookup,
+}
+
+impl Serialize for EndedView {
+    /// One flat object, written out: serde's `flatten` loses the order and buffers each field.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Flat<'a> {
+            id: &'a CallId,
+            agent: &'a Option<AgentId>,
+            to: &'a Option<String>,
+            direction: &'a Option<String>,
+            campaign: &'a Option<String>,
+            state: StateName,
+            outcome: Option<&'static str>,
+            #[serde(serialize_with = "rfc3339_or_null")]
+            deadline: Option<Wall>,
+            limit: &'a Option<String>,
+            rule: &'a Option<String>,
+            provisional: bool,
+            attempts: u32,
+            #[serde(serialize_with = "rfc3339_map")]
+            marks: &'a BTreeMap<String, Wall>,
+            history: &'a [HistoryEntry],
+            #[serde(serialize_with = "rfc3339")]
+            ended_at: Wall,
+            ended_by: EndedBy,
+            confirmed_by: Option<Confirmation>,
+            reason: &'a Option<String>,
+            overrun_seconds: Option<u64>,
+            platform_disagrees: bool,
+        }
+        let CallView {
+            id,
+            agent,
+            to,
+            direction,
+            campaign,
+            state,
+            outcome,
+            deadline,
+            limit,
+            rule,
+            provisional,
+            attempts,
+            marks,
+            history,
+        } = &self.call;
+        Flat {
+            id,
+            agent,
+            to,
+            direction,
+            campaign,
+            state: *state,
+            outcome: *outcome,
+            deadline: *deadline,
+            limit,
+            rule,
+            provisional: *provisional,
+            attempts: *attempts,
+            marks,
+            history,
+            ended_at: self.ended_at,
+            ended_by: self.ended_by,
+            confirmed_by: self.confirmed_by,
+            reason: &self.reason,
+            overrun_seconds: self.overrun_seconds,
+            platform_disagrees: self.platform_disagrees,
+        }
+        .serialize(serializer)
+    }
+}
+
+/// Where a call stands, as the API names it (spec §10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateName {
+    /// Within its limits.
+    Live,
+    /// Past its deadline; no end-call request accepted yet.
+    Stopping,
+    /// Accepted; its end is awaited.
+    Confirming,
+    /// Past its deadline under `action = "observe"`.
+    Observing,
+    /// Taken out of enforcement; its end is not known yet.
+    Released,
+    /// Over.
+    Ended,
+}
+
+impl StateName {
+    /// Every state, in the spec's order.
+    pub const ALL: [Self; 6] = [
+        Self::Live,
+        Self::Stopping,
+        Self::Confirming,
+        Self::Observing,
+        Self::Released,
+        Self::Ended,
+    ];
+
+    /// The API's word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Stopping => "stopping",
+            Self::Confirming => "confirming",
+            Self::Observing => "observing",
+            Self::Released => "released",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// The state of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+fn rfc3339<S: Serializer>(at: &Wall, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+fn rfc3339_or_null<S: Serializer>(at: &Option<Wall>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => serializer.collect_str(at),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn rfc3339_map<S: Serializer>(
+    marks: &BTreeMap<String, Wall>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(marks.iter().map(|(mark, at)| (mark, at.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call() -> CallView {
+        CallView {
+            id: CallId::parse("c/1").unwrap(),
+            agent: Some(AgentId::parse("a1").unwrap()),
+            to: Some("********5678".to_owned()),
+            direction: Some("outbound".to_owned()),
+            campaign: None,
+            state: StateName::Ended,
+            outcome: Some("stopped"),
+            deadline: Some(Wall(1_700_000_060_000_000)),
+            limit: Some("total".to_owned()),
+            rule: None,
+            provisional: false,
+            attempts: 1,
+            marks: BTreeMap::from([("started".to_owned(), Wall(1_700_000_000_000_000))]),
+            history: vec![HistoryEntry {
+                at: Wall(1_700_000_000_000_000),
+                what: "event_phone_call_started".to_owned(),
+                by: Author::Webhook,
+                detail: String::new(),
+            }],
+        }
+    }
+
+    #[test]
+    fn an_ended_call_is_one_flat_object() {
+        let ended = EndedView {
+            call: call(),
+            ended_at: Wall(1_700_000_061_500_000),
+            ended_by: EndedBy::Callwarden,
+            confirmed_by: Some(Confirmation::Webhook),
+            reason: None,
+            overrun_seconds: Some(1),
+            platform_disagrees: false,
+        };
+        insta::assert_snapshot!(serde_json::to_string_pretty(&ended).unwrap());
+    }
+
+    #[test]
+    fn an_ended_call_begins_with_all_that_a_call_has() {
+        let ended = EndedView {
+            call: call(),
+            ended_at: Wall(0),
+            ended_by: EndedBy::Unknown,
+            confirmed_by: None,
+            reason: None,
+            overrun_seconds: None,
+            platform_disagrees: false,
+        };
+        let call = serde_json::to_string(&call()).unwrap();
+        let ended = serde_json::to_string(&ended).unwrap();
+        assert!(ended.starts_with(call.trim_end_matches('}')));
+    }
+
+    #[test]
+    fn every_state_is_found_by_its_name() {
+        for state in StateName::ALL {
+            assert_eq!(StateName::from_name(state.name()), Some(state));
+        }
+    }
+}
