@@ -11,7 +11,13 @@ use std::sync::{
 
 use dashmap::{DashMap, Entry as Place};
 
-use super::{clock::Clock, desk::Desk, ledger::{Ledger, Ticket}, tally::Tally, wakeups::Wakeups};
+use super::{
+    clock::Clock,
+    desk::Desk,
+    ledger::{Ledger, Ticket},
+    tally::Tally,
+    wakeups::Wakeups,
+};
 use crate::model::{
     call::{Call, State},
     change::{Change, Effect, Event, Note, Received},
@@ -121,9 +127,7 @@ impl Calls {
         unchecked: bool,
     ) -> Result<Changed, Full> {
         match self.map.entry(id.clone()) {
-            Place::Occupied(mut place) => {
-                Ok(self.take_in(place.get_mut(), heard, context))
-            }
+            Place::Occupied(mut place) => Ok(self.take_in(place.get_mut(), heard, context)),
             Place::Vacant(place) => {
                 let mut entry = self.admit(id)?;
                 entry.unchecked = unchecked;
@@ -134,12 +138,13 @@ impl Calls {
     }
 
     /// Joins what was known of a call under its sid alone into the call of its id.
-    pub(super) fn join(&self, id: &CallId, other: &Call) -> Changed {
+    pub(super) fn join(&self, id: &CallId, other: &Call, context: Option<Arc<str>>) -> Changed {
         let mut entry = self.map.entry(id.clone()).or_insert_with(|| {
             self.unended.fetch_add(1, Ordering::Relaxed);
             self.tally.enter(State::Live);
             Entry::new(Call::new(id.clone(), self.clock.now()))
         });
+        entry.context = entry.context.take().or(context);
         self.alter(&mut entry, &Event::Joined(other))
     }
 
@@ -238,8 +243,7 @@ impl Calls {
             let recorded = entry.call.ended.map(|ended| ended.recorded);
             recorded.is_some_and(|at| at < before) && entry.saved >= entry.call.version
         };
-        let old: Vec<_> =
-            self.map.iter().filter(|e| is_old(e)).map(|e| e.key().clone()).collect();
+        let old: Vec<_> = self.map.iter().filter(|e| is_old(e)).map(|e| e.key().clone()).collect();
         for id in old {
             if let Some((_, entry)) = self.map.remove_if(&id, |_, entry| is_old(entry)) {
                 self.leave(&entry.call);
@@ -375,4 +379,3 @@ impl Entry {
         Self { call, saved: 0, context: None, wakeup: None, unchecked: false }
     }
 }
-

@@ -92,8 +92,8 @@ impl Dispatcher {
         self.shared.events.tell(&changed);
         let Some(Effect::Send { agent, target }) = changed.send else { return false };
         let slot = self.leave(kind, id);
-        let request = EndCall { shared: Arc::clone(&self.shared), kind, id: id.clone() };
-        self.requests.spawn(request.run(agent, target, slot));
+        let request = EndCall { shared: Arc::clone(&self.shared), kind, id: id.clone(), slot };
+        self.requests.spawn(request.run(agent, target));
         true
     }
 
@@ -119,8 +119,8 @@ impl Dispatcher {
             return false;
         };
         let slot = self.leave(begun.kind, id);
-        let request = Look { shared: Arc::clone(&self.shared), id: id.clone(), begun };
-        self.requests.spawn(request.run(query, slot));
+        let request = Look { shared: Arc::clone(&self.shared), id: id.clone(), begun, slot };
+        self.requests.spawn(request.run(query));
         true
     }
 
@@ -141,19 +141,23 @@ struct EndCall {
     shared: Arc<Shared>,
     kind: Kind,
     id: CallId,
+    slot: Slot,
 }
 
 impl EndCall {
-    async fn run(self, agent: AgentId, target: CallId, slot: Slot) {
-        let Self { shared, kind, id } = self;
+    async fn run(self, agent: AgentId, target: CallId) {
+        let Self { shared, kind, id, slot } = self;
+        let token = shared.token.generation();
         let (answer, meter) = shared.client.end_call(&agent, target.as_str()).await;
         let failure = match &answer {
             Answer::Accepted | Answer::NotActive | Answer::NotFound => None,
             Answer::Failed(failure) => Some(failure),
         };
-        let fresh_token = shared.settle(slot, failure, &meter).await;
+        let fresh_token = shared.settle(slot, failure, &meter, token);
         let event = Event::Answered { answer: &answer, jitter: fastrand::f64(), fresh_token };
-        if let Some(changed) = shared.calls.change(&id, &event) {
+        // Its id may have been told meanwhile.
+        let now_known_as = shared.calls.id_of(&id);
+        if let Some(changed) = shared.calls.change(now_known_as.as_ref().unwrap_or(&id), &event) {
             shared.events.tell(&changed);
         }
         shared.desk.finished(kind, &id);
@@ -165,14 +169,16 @@ struct Look {
     shared: Arc<Shared>,
     id: CallId,
     begun: Begun,
+    slot: Slot,
 }
 
 impl Look {
-    async fn run(self, query: Query, slot: Slot) {
-        let Self { shared, id, mut begun } = self;
+    async fn run(self, query: Query) {
+        let Self { shared, id, mut begun, slot } = self;
         let kind = begun.kind;
+        let token = shared.token.generation();
         let (answer, meter) = ask(&shared, &query).await;
-        shared.settle(slot, answer.as_ref().err(), &meter).await;
+        shared.settle(slot, answer.as_ref().err(), &meter, token);
         shared.desk.finished(kind, &id);
         if !shared.calls.find(&id).is_some_and(|call| call.is_looked_up()) {
             return;
@@ -241,9 +247,9 @@ fn finish(shared: &Shared, id: &CallId, found: Result<Option<Row>, Failure>) {
 }
 
 impl Shared {
-    /// Settles a request's slot, and what its answer says of the platform. Says whether the token
-    /// was read anew.
-    async fn settle(&self, slot: Slot, failure: Option<&Failure>, meter: &Meter) -> bool {
+    /// Settles a request's slot, and what its answer says of the platform. `token` is the
+    /// generation that it left with; says whether there is a newer one.
+    fn settle(&self, slot: Slot, failure: Option<&Failure>, meter: &Meter, token: u64) -> bool {
         let now = self.clock.now();
         match failure {
             Some(Failure::RateLimited { pause }) => self.quota().refused(slot, now.mono, *pause),
@@ -261,7 +267,7 @@ impl Shared {
         self.desk.tell();
         self.signs.platform_answered(failure, meter, now);
         let Some(Failure::Unauthorized { .. }) = failure else { return false };
-        match self.token.read_anew(&self.client).await {
+        match self.token.refused(token, &self.client) {
             Ok(is_fresh) => is_fresh,
             Err(error) => {
                 warn!(%error, "the platform refuses the token, and it cannot be read anew");

@@ -116,7 +116,15 @@ impl Ledger {
         let mut taken: HashSet<_> =
             pending.waiters.iter().map(|waiter| waiter.id.clone()).take(most).collect();
         let room = most - taken.len();
-        taken.extend(pending.dirty.iter().filter(|id| !taken.contains(*id)).take(room).cloned().collect::<Vec<_>>());
+        taken.extend(
+            pending
+                .dirty
+                .iter()
+                .filter(|id| !taken.contains(*id))
+                .take(room)
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
         pending.dirty.retain(|id| !taken.contains(id));
         let (waiters, left) =
             pending.waiters.drain(..).partition(|waiter: &Waiter| taken.contains(&waiter.id));

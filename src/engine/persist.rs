@@ -7,12 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::{
-    Shared,
-    calls::Snapshot,
-    ledger::Pending,
-    recover,
-};
+use super::{Shared, calls::Snapshot, ledger::Pending, recover};
 use crate::{
     model::{
         call::Call,

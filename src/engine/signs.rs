@@ -63,12 +63,7 @@ impl Signs {
         self.seen().store_bytes = bytes;
     }
 
-    pub(super) fn platform_answered(
-        &self,
-        failure: Option<&Failure>,
-        meter: &Meter,
-        now: Moment,
-    ) {
+    pub(super) fn platform_answered(&self, failure: Option<&Failure>, meter: &Meter, now: Moment) {
         let mut seen = self.seen();
         seen.platform = match (failure, seen.platform.take()) {
             (None, _) => None,

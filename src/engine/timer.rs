@@ -19,7 +19,6 @@ use tracing::warn;
 use super::Shared;
 use crate::{
     model::{
-        change::Event,
         ids::CallId,
         time::{Moment, Mono},
     },

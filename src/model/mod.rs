@@ -13,6 +13,8 @@ pub mod lookup;
 pub mod outcome;
 pub mod platform;
 pub mod policy;
+pub mod queue;
+pub mod quota;
 pub mod stop;
 pub mod time;
 pub mod trail;

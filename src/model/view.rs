@@ -13,6 +13,7 @@ use super::{
 
 pub use self::page::{CallFilter, Cursor, CursorError, HistoryFilter, ViewPage};
 
+mod of_call;
 mod page;
 
 /// Every outcome's name, in the spec's order (spec §5).

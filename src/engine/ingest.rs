@@ -1,0 +1,130 @@
+//! A webhook's way in: which call it is, the change, and the wait for it to be durable (spec §4).
+
+use std::{sync::Arc, time::Duration};
+
+use tracing::{debug, warn};
+
+use super::{Engine, Shared, calls::Full, recover};
+use crate::model::{
+    change::Received,
+    event::{CallName, Heard},
+    ids::CallId,
+};
+
+/// The most of a call's context that is kept, in bytes (spec §4).
+const MOST_CONTEXT: usize = 16 << 10;
+/// How long a webhook waits to be durable; the platform gives it 30 s by default.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why an event was not taken in for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It cannot be made durable now. It is kept in memory and enforced; the platform will repeat.
+    NotDurable,
+    /// `server.max_calls` is reached; nothing is kept.
+    Full,
+}
+
+impl Engine {
+    /// Takes an event in, and returns once all that the answer rests on is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] says what became of it.
+    pub async fn ingest(&self, heard: Heard) -> Result<Received, Refusal> {
+        let shared = &self.0;
+        let resolved = shared.resolve(&heard.call).await;
+        let context = heard.details.context.as_ref().map(ToString::to_string);
+        let context = context.filter(|text| text.len() <= MOST_CONTEXT).map(Arc::from);
+        let heard_of = shared.calls.hear(&resolved.id, &heard, context, resolved.unchecked);
+        let changed = heard_of.map_err(|Full| Refusal::Full)?;
+        shared.events.tell(&changed);
+        let received = match changed.taken.unwrap_or(Received::Duplicate) {
+            Received::Duplicate if resolved.joined => Received::Updated,
+            received => received,
+        };
+        let Some(ticket) = changed.ticket else { return Ok(received) };
+        match tokio::time::timeout(PATIENCE, ticket.is_durable()).await {
+            Ok(true) => Ok(received),
+            Ok(false) | Err(_) => Err(Refusal::NotDurable),
+        }
+    }
+}
+
+/// The call that an event belongs to.
+struct Resolved {
+    id: CallId,
+    /// The store could not be asked whether it knows the call.
+    unchecked: bool,
+    /// This event told the id of a call that was known by its sid alone.
+    joined: bool,
+}
+
+impl Shared {
+    /// Finds the call of that name, and brings it into memory if the store has it.
+    async fn resolve(&self, name: &CallName) -> Resolved {
+        match name {
+            CallName::Id(id) => {
+                let unchecked = !self.fetch(id).await;
+                Resolved { id: id.clone(), unchecked, joined: false }
+            }
+            CallName::Sid(sid) => {
+                let unchecked = self.calls.id_of(sid).is_none() && !self.fetch(sid).await;
+                let id = self.calls.id_of(sid).unwrap_or_else(|| sid.clone());
+                Resolved { id, unchecked, joined: false }
+            }
+            CallName::Both { id, sid } => {
+                let mut checked = self.fetch(id).await;
+                let mut joined = false;
+                if self.calls.id_of(sid).as_ref() != Some(id) {
+                    checked &= self.fetch(sid).await;
+                    joined = self.name(sid, id, sid);
+                }
+                Resolved { id: id.clone(), unchecked: !checked, joined }
+            }
+        }
+    }
+
+    /// A call goes by `id`, and by `sid` too. If it was known as `known`, its sid, until now, what
+    /// was known of it becomes part of the call of that id.
+    pub(super) fn name(&self, known: &CallId, id: &CallId, sid: &CallId) -> bool {
+        if id == sid {
+            return false;
+        }
+        // First the alias, so that nothing begins anew under the sid meanwhile.
+        self.calls.alias(sid, id);
+        if known != sid {
+            return false;
+        }
+        let Some((call, context)) = self.calls.take_out(sid) else { return false };
+        let changed = self.calls.join(id, &call, context);
+        self.ledger.joined_away(sid.clone());
+        debug!(call.id = ?id, call.sid = ?sid, "a call known by its sid has its id now");
+        self.events.tell(&changed);
+        true
+    }
+
+    /// Brings a call into memory if the store has it and memory has not; false where the store
+    /// could not be asked.
+    async fn fetch(&self, id: &CallId) -> bool {
+        if self.calls.contains(id) || self.calls.id_of(id).is_some() {
+            return true;
+        }
+        match recover::read(self, id).await {
+            Ok(None) => self.is_loaded(),
+            Ok(Some(loaded)) => {
+                if let Some(sid) = loaded.call.facts.sid() {
+                    self.calls.alias(sid, &loaded.call.id);
+                }
+                if let Some(changed) = self.calls.restore(loaded.call, loaded.same_boot) {
+                    self.events.tell(&changed);
+                }
+                true
+            }
+            Err(error) => {
+                warn!(call.id = ?id, %error, "the store cannot be asked whether it knows a call");
+                false
+            }
+        }
+    }
+}

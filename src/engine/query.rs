@@ -1,0 +1,135 @@
+//! Questions about calls, for the admin API (spec §10).
+
+use std::collections::BTreeSet;
+
+use super::{Engine, persist};
+use crate::{
+    model::{
+        call::Call,
+        ids::CallId,
+        time::Wall,
+        view::{CallFilter, CallView, Cursor, EndedView, HistoryFilter, StateName, ViewPage},
+    },
+    store::{HistoryQuery, StoreError},
+};
+
+impl Engine {
+    /// One call, by its id or sid, from memory or from the store.
+    ///
+    /// # Errors
+    ///
+    /// It is not in memory, and the store cannot be read.
+    pub async fn call(&self, id: &CallId) -> Result<Option<CallView>, StoreError> {
+        let id = self.0.calls.id_of(id).unwrap_or_else(|| id.clone());
+        if let Some(call) = self.0.calls.find(&id) {
+            return Ok(Some(CallView::of(&call)));
+        }
+        let loaded = super::recover::read(&self.0, &id).await?;
+        Ok(loaded.map(|loaded| CallView::of(&loaded.call)))
+    }
+
+    /// A page of calls without outcome, by (deadline, id); or of those that are over, newest first.
+    ///
+    /// # Errors
+    ///
+    /// The store, which knows the calls that are over, cannot be read.
+    pub async fn calls(&self, filter: CallFilter) -> Result<ViewPage<CallView>, StoreError> {
+        if filter.ended {
+            return self.ended_calls(filter).await;
+        }
+        let Some(most) = filter.limit.checked_add(1) else { return Ok(empty()) };
+        let mut places = BTreeSet::new();
+        let seen = self.0.calls.collect(|call| is_wanted(call, &filter).then(|| place(call)));
+        for place in seen {
+            places.insert(place);
+            if places.len() > most {
+                places.pop_last();
+            }
+        }
+        let has_more = places.len() == most;
+        let calls: Vec<_> = places
+            .iter()
+            .take(filter.limit)
+            .filter_map(|(_, id)| self.0.calls.find(id).map(|call| CallView::of(&call)))
+            .collect();
+        let last = places.iter().take(filter.limit).next_back();
+        let next = last.filter(|_| has_more).map(|(at, id)| Cursor { at: at.0, id: id.clone() });
+        Ok(ViewPage { calls, next })
+    }
+
+    /// A page of outcomes, newest first.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub async fn history(&self, filter: HistoryFilter) -> Result<ViewPage<EndedView>, StoreError> {
+        let HistoryFilter { outcome, since, limit, after } = filter;
+        let after = after.and_then(|Cursor { at, id }| Some((at?, id)));
+        let query = HistoryQuery { outcome, since, after, limit: limit.saturating_add(1) };
+        let mut rows = self.0.store.history(query).await?;
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| has_more);
+        let next = next.map(|row| Cursor { at: row.ended_at, id: row.id.clone() });
+        let calls = rows.iter().filter_map(|row| persist::load(row, self.0.boot).ok());
+        let calls = calls.filter_map(|loaded| EndedView::of(&loaded.call)).collect();
+        Ok(ViewPage { calls, next })
+    }
+
+    async fn ended_calls(&self, filter: CallFilter) -> Result<ViewPage<CallView>, StoreError> {
+        let CallFilter { agent, limit, mut after, .. } = filter;
+        let mut calls = Vec::new();
+        // The store cannot filter by agent: pages are read until enough are found.
+        loop {
+            let history = HistoryFilter { outcome: None, since: None, limit, after };
+            let page = self.history(history).await?;
+            let fits = |view: &CallView| agent.is_none() || view.agent == agent;
+            for ended in page.calls {
+                if !fits(&ended.call) {
+                    continue;
+                }
+                calls.push(ended.call);
+                if calls.len() == limit {
+                    break;
+                }
+            }
+            after = page.next;
+            if calls.len() == limit || after.is_none() {
+                return Ok(ViewPage { calls, next: after });
+            }
+        }
+    }
+}
+
+/// A call's place in the list: those without deadline come last.
+fn place(call: &Call) -> (Last<Wall>, CallId) {
+    (Last(call.deadline().map(|due| due.wall)), call.id.clone())
+}
+
+/// `None` comes last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Last<T>(Option<T>);
+
+impl<T: Ord> Ord for Last<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.0.is_none(), &self.0).cmp(&(other.0.is_none(), &other.0))
+    }
+}
+
+impl<T: Ord> PartialOrd for Last<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+fn is_wanted(call: &Call, filter: &CallFilter) -> bool {
+    let CallFilter { ended: _, state, agent, limit: _, after } = filter;
+    call.ended.is_none()
+        && state.is_none_or(|state| StateName::from(call.state()) == state)
+        && agent.as_ref().is_none_or(|agent| call.facts.agent() == Some(agent))
+        && after.as_ref().is_none_or(|after| place(call) > (Last(after.at), after.id.clone()))
+}
+
+fn empty<T>() -> ViewPage<T> {
+    ViewPage { calls: Vec::new(), next: None }
+}

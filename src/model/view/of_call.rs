@@ -1,0 +1,142 @@
+//! From a call to what is shown of it.
+
+use std::collections::BTreeMap;
+
+use super::{Author, CallView, Confirmation, EndedBy, EndedView, HistoryEntry, StateName};
+use crate::model::{
+    call::{Call, State},
+    event::EventKind,
+    facts::Facts,
+    ids::masked,
+    outcome::{self, ConfirmedBy, Ended},
+    time::Wall,
+    trail::{self, By},
+};
+
+impl CallView {
+    /// What is shown of `call`.
+    #[must_use]
+    pub fn of(call: &Call) -> Self {
+        let facts = &call.facts;
+        let deadline = match call.ended {
+            Some(ended) => ended.deadline,
+            None => call.deadline().map(|due| (due.wall, due.limit)),
+        };
+        Self {
+            id: call.id.clone(),
+            agent: facts.agent().cloned(),
+            to: facts.to().map(masked),
+            direction: facts.direction().map(str::to_owned),
+            campaign: facts.campaign().map(str::to_owned),
+            state: call.state().into(),
+            outcome: call.ended.map(|ended| ended.outcome.name()),
+            deadline: deadline.map(|(at, _)| at),
+            limit: deadline.map(|(_, limit)| limit.to_string()),
+            rule: None,
+            provisional: false,
+            attempts: call.stop.attempts,
+            marks: marks(facts),
+            history: call.trail.iter().map(HistoryEntry::of).collect(),
+        }
+    }
+}
+
+impl EndedView {
+    /// What is shown of a call that is over; `None` if it is not.
+    #[must_use]
+    pub fn of(call: &Call) -> Option<Self> {
+        let ended = call.ended?;
+        let told = call.facts.ended_reason().map(str::to_owned);
+        Some(Self {
+            call: CallView::of(call),
+            ended_at: ended.at,
+            ended_by: ended.by(&call.facts).into(),
+            confirmed_by: ended.confirmed_by.map(Confirmation::from),
+            reason: ended.reason.map(|reason| reason.name().to_owned()).or(told),
+            overrun_seconds: overrun_seconds(&ended),
+            platform_disagrees: false,
+        })
+    }
+}
+
+/// `None` where no deadline was in force; zero where it was kept.
+fn overrun_seconds(ended: &Ended) -> Option<u64> {
+    ended.deadline.map(|_| ended.overrun.unwrap_or_default().as_secs())
+}
+
+/// The four marks by their names, every other event by its own: its first time, and its last where
+/// that is another.
+fn marks(facts: &Facts) -> BTreeMap<String, Wall> {
+    let marks = [
+        ("started", facts.started()),
+        ("connected", facts.connected()),
+        ("talking", facts.talking()),
+        ("voicemail", facts.voicemail()),
+    ];
+    let mut shown: BTreeMap<String, Wall> =
+        marks.into_iter().filter_map(|(name, at)| Some((name.to_owned(), at?))).collect();
+    for (kind, span) in facts.all_times() {
+        let is_mark = matches!(
+            kind,
+            EventKind::Started
+                | EventKind::Connected
+                | EventKind::ConversationStarted
+                | EventKind::VoicemailDetected
+        );
+        if !is_mark {
+            shown.insert(kind.short_name().to_owned(), span.first);
+        }
+        if span.last != span.first {
+            shown.insert(format!("{}_last", kind.short_name()), span.last);
+        }
+    }
+    shown
+}
+
+impl HistoryEntry {
+    fn of(entry: &trail::Entry) -> Self {
+        let author = match entry.what.by() {
+            By::Webhook => Author::Webhook,
+            By::Platform => Author::Platform,
+            By::Policy => Author::Policy,
+            By::Callwarden => Author::Callwarden,
+        };
+        Self {
+            at: entry.at,
+            what: entry.what.name().to_owned(),
+            by: author,
+            detail: entry.what.detail().unwrap_or_default(),
+        }
+    }
+}
+
+impl From<State> for StateName {
+    fn from(state: State) -> Self {
+        match state {
+            State::Live => Self::Live,
+            State::Stopping => Self::Stopping,
+            State::Confirming => Self::Confirming,
+            State::Ended => Self::Ended,
+        }
+    }
+}
+
+impl From<outcome::EndedBy> for EndedBy {
+    fn from(by: outcome::EndedBy) -> Self {
+        match by {
+            outcome::EndedBy::Callwarden => Self::Callwarden,
+            outcome::EndedBy::Platform => Self::Platform,
+            outcome::EndedBy::Caller => Self::Caller,
+            outcome::EndedBy::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<ConfirmedBy> for Confirmation {
+    fn from(by: ConfirmedBy) -> Self {
+        match by {
+            ConfirmedBy::Webhook => Self::Webhook,
+            ConfirmedBy::Lookup => Self::Lookup,
+        }
+    }
+}
