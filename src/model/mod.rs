@@ -4,4 +4,5 @@ pub mod event;
 pub mod ids;
 pub mod platform;
 pub mod policy;
+pub mod queue;
 pub mod time;
