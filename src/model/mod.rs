@@ -5,4 +5,5 @@ pub mod ids;
 pub mod platform;
 pub mod policy;
 pub mod queue;
+pub mod quota;
 pub mod time;
