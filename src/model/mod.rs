@@ -15,7 +15,10 @@ pub mod platform;
 pub mod policy;
 pub mod queue;
 pub mod quota;
+<<<<<<< HEAD
 pub mod stop;
+=======
+>>>>>>> quota
 pub mod time;
 pub mod trail;
 mod turn;

@@ -1,0 +1,252 @@
+//! The quota by example; its laws are in `laws`.
+
+mod laws;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const QUIET: Meter = Meter {
+    limit: None,
+    remaining: None,
+    reset: None,
+    date: None,
+};
+
+fn at(millis: i64) -> Mono {
+    Mono(millis * 1000)
+}
+
+fn says(remaining: u32, reset: Option<u64>) -> Meter {
+    Meter {
+        remaining: Some(remaining),
+        reset: reset.map(Duration::from_secs),
+        ..QUIET
+    }
+}
+
+/// Lets a request go and has it answered `latency` later.
+fn ask(window: &mut Window, now: Mono, latency: Duration, meter: &Meter) {
+    let slot = window.sent(now);
+    window.answered(slot, now.after(latency), meter);
+}
+
+/// How long from `now` until the next request may leave.
+fn wait(window: &mut Window, now: Mono) -> Duration {
+    let mut at = now;
+    while let Poll::Until(next) = window.poll(at) {
+        assert!(next > at, "a wake-up lies ahead");
+        at = next;
+    }
+    at.since(now)
+}
+
+/// Whether two lengths are the same but for the ledger's grain.
+fn close(a: Duration, b: Duration) -> bool {
+    a.abs_diff(b) <= MINUTE / 2000
+}
+
+#[test]
+fn n_may_leave_at_once_and_the_next_one_span_after_the_first_answer() {
+    let mut window = Window::new(3, MINUTE);
+    for left in (0..3).rev() {
+        assert_eq!(window.poll(at(0)), Poll::Go);
+        ask(&mut window, at(0), SECOND, &QUIET);
+        assert_eq!(window.left(at(1000)), left);
+    }
+    let wait = wait(&mut window, at(1000));
+    assert!(wait > MINUTE && close(wait, MINUTE), "{wait:?}");
+}
+
+#[test]
+fn a_request_under_way_counts_however_long_it_takes() {
+    let mut window = Window::new(1, SECOND);
+    let slot = window.sent(at(0));
+    assert!(matches!(window.poll(at(30_000)), Poll::Until(_)));
+    window.answered(slot, at(30_000), &QUIET);
+    assert!(matches!(window.poll(at(31_000)), Poll::Until(_)));
+    assert_eq!(window.poll(at(31_001)), Poll::Go);
+}
+
+#[test]
+fn a_request_whose_task_died_counts_as_lost_after_five_minutes() {
+    let mut window = Window::new(1, SECOND);
+    drop(window.sent(at(0)));
+    assert!(close(wait(&mut window, at(0)), LOST_AFTER + SECOND));
+}
+
+#[test]
+fn a_request_that_never_left_does_not_count() {
+    let mut window = Window::new(1, MINUTE);
+    let slot = window.sent(at(0));
+    window.unsent(slot);
+    assert_eq!((window.poll(at(0)), window.left(at(0))), (Poll::Go, 1));
+}
+
+#[test]
+fn requests_of_an_earlier_life_count_and_none_of_them_from_the_future() {
+    let mut window = Window::new(4, MINUTE);
+    window.restore(
+        at(0),
+        [at(-50_000), at(9_999_999), at(-70_000), at(-10_000)],
+    );
+    assert_eq!(window.left(at(0)), 1);
+    assert_eq!(window.left(at(10_100)), 2);
+    assert_eq!(window.left(at(60_100)), 4);
+}
+
+#[test]
+fn a_smaller_share_lets_nothing_leave_until_enough_has_cleared() {
+    let mut window = Window::new(4, MINUTE);
+    (0..4).for_each(|n| ask(&mut window, at(n * 1000), Duration::ZERO, &QUIET));
+    window.reconfigure(2, MINUTE);
+    assert_eq!(window.left(at(4000)), 0);
+    assert!(close(wait(&mut window, at(4000)), Duration::from_secs(58)));
+    window.reconfigure(0, MINUTE);
+    assert!(matches!(window.poll(at(999_000)), Poll::Until(_)));
+    assert_eq!(window.time_to_clear(at(999_000), 1), Duration::MAX);
+}
+
+#[test]
+fn a_million_an_hour_takes_little_memory() {
+    let mut window = Window::new(1_000_000, 60 * MINUTE);
+    (0..1_000_000).for_each(|n| ask(&mut window, Mono(n * 3600), Duration::ZERO, &QUIET));
+    assert_eq!(window.left(at(3_600_000)), 0);
+    assert!(window.ledger.runs() <= 4098, "{}", window.ledger.runs());
+}
+
+#[test]
+fn a_hint_holds_between_a_second_and_five_minutes() {
+    for (hint, pause) in [(0, 1), (1, 1), (42, 42), (1_000_000_000, 300)] {
+        let mut window = Window::new(9, SECOND);
+        let slot = window.sent(at(0));
+        window.refused(slot, at(0), Some(Duration::from_secs(hint)));
+        assert_eq!(wait(&mut window, at(0)), Duration::from_secs(pause));
+    }
+    let mut window = Window::new(9, SECOND);
+    let slot = window.sent(at(0));
+    window.refused(slot, at(0), Some(Duration::MAX));
+    assert_eq!(wait(&mut window, at(0)), 5 * MINUTE);
+}
+
+#[test]
+fn without_a_hint_a_pause_doubles_from_5_to_60_seconds_until_a_probe_is_let_through() {
+    let mut window = Window::new(99, SECOND);
+    let mut now = at(0);
+    let mut pauses = Vec::new();
+    for _ in 0..6 {
+        let probe = window.sent(now);
+        window.refused(probe, now, None);
+        let pause = wait(&mut window, now);
+        pauses.push(pause.as_secs());
+        now = now.after(pause);
+    }
+    assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
+    ask(&mut window, now, Duration::ZERO, &QUIET);
+    assert_eq!((window.paused(), window.poll(now)), (None, Poll::Go));
+    let slot = window.sent(now);
+    window.refused(slot, now, None);
+    assert_eq!(wait(&mut window, now).as_secs(), 5);
+}
+
+#[test]
+fn refusals_of_requests_let_go_before_the_pause_extend_it_and_double_nothing() {
+    let mut window = Window::new(9, SECOND);
+    let slots: Vec<_> = (0..4).map(|_| window.sent(at(0))).collect();
+    for (slot, now) in slots.into_iter().zip([100, 200, 300, 400]) {
+        window.refused(slot, at(now), None);
+    }
+    assert_eq!(window.paused(), Some(at(5400)));
+    let probe = window.sent(at(5400));
+    window.refused(probe, at(5400), None);
+    assert_eq!(window.paused(), Some(at(15_400)));
+}
+
+#[test]
+fn an_older_request_refused_while_the_probe_is_under_way_still_holds_everything_back() {
+    let mut window = Window::new(9, SECOND);
+    let [first, second] = [0, 0].map(|now| window.sent(at(now)));
+    window.refused(first, at(0), None);
+    let probe = window.sent(at(5000));
+    window.refused(second, at(5100), Some(MINUTE));
+    window.answered(probe, at(5200), &QUIET);
+    assert_eq!(window.paused(), Some(at(65_100)));
+    assert_eq!(wait(&mut window, at(5200)), at(65_100).since(at(5200)));
+}
+
+#[test]
+fn a_lost_probe_frees_the_next_one_after_the_same_pause() {
+    let mut window = Window::new(9, SECOND);
+    let slot = window.sent(at(0));
+    window.refused(slot, at(0), None);
+    let probe = window.sent(at(5000));
+    assert!(matches!(window.poll(at(14_999)), Poll::Until(_)));
+    window.lost(probe, at(15_000));
+    assert_eq!(wait(&mut window, at(15_000)).as_secs(), 5);
+    drop(window.sent(at(20_000)));
+    assert_eq!(wait(&mut window, at(20_000)), LOST_AFTER + 5 * SECOND);
+}
+
+#[test]
+fn a_probe_no_longer_wanted_leaves_its_place_to_the_next() {
+    let mut window = Window::new(9, SECOND);
+    let slot = window.sent(at(0));
+    window.refused(slot, at(0), None);
+    let probe = window.sent(at(5000));
+    window.unsent(probe);
+    assert_eq!(window.poll(at(5000)), Poll::Go);
+}
+
+#[test]
+fn less_remaining_than_we_thought_spaces_requests_until_an_answer_shows_more() {
+    let mut window = Window::new(100, MINUTE);
+    ask(&mut window, at(0), Duration::ZERO, &says(3, Some(40)));
+    assert_eq!(wait(&mut window, at(0)).as_secs(), 10);
+    ask(&mut window, at(10_000), Duration::ZERO, &says(2, Some(30)));
+    assert_eq!(wait(&mut window, at(10_000)).as_secs(), 10);
+    ask(&mut window, at(20_000), Duration::ZERO, &QUIET);
+    assert_eq!(wait(&mut window, at(20_000)).as_secs(), 10);
+    ask(&mut window, at(40_000), Duration::ZERO, &says(99, Some(60)));
+    assert_eq!(window.poll(at(40_000)), Poll::Go);
+}
+
+#[test]
+fn without_a_reset_the_rest_of_our_own_window_is_shared_out() {
+    let mut window = Window::new(100, MINUTE);
+    ask(&mut window, at(0), Duration::ZERO, &QUIET);
+    ask(&mut window, at(20_000), Duration::ZERO, &says(3, None));
+    assert!(close(wait(&mut window, at(20_000)), 10 * SECOND));
+}
+
+#[test]
+fn what_is_under_way_is_taken_off_what_remains_until_it_is_answered() {
+    let mut window = Window::new(100, MINUTE);
+    let [first, second] = [0, 0].map(|now| window.sent(at(now)));
+    window.answered(first, at(0), &says(1, Some(10)));
+    assert_eq!(wait(&mut window, at(0)).as_secs(), 10);
+    // The second was counted before the first, and is no news.
+    window.answered(second, at(1000), &says(2, Some(9)));
+    assert_eq!(wait(&mut window, at(1000)).as_secs(), 4);
+}
+
+#[test]
+fn an_answer_of_the_platforms_last_window_that_comes_late_slows_nothing() {
+    let mut window = Window::new(100, MINUTE);
+    let [older, newer] = [0, 900].map(|now| window.sent(at(now)));
+    window.answered(newer, at(1000), &says(99, Some(60)));
+    window.answered(older, at(1100), &says(0, Some(1)));
+    assert_eq!(window.poll(at(1100)), Poll::Go);
+}
+
+#[test]
+fn the_time_to_clear_a_backlog_is_foreseen() {
+    let mut window = Window::new(10, MINUTE);
+    assert_eq!(window.time_to_clear(at(0), 0), Duration::ZERO);
+    assert_eq!(window.time_to_clear(at(0), 10), Duration::ZERO);
+    (0..10).for_each(|n| ask(&mut window, at(n * 1000), Duration::ZERO, &QUIET));
+    let clears = |backlog| window.time_to_clear(at(10_000), backlog);
+    assert!(close(clears(1), 50 * SECOND));
+    assert!(close(clears(10), 59 * SECOND));
+    assert!(close(clears(11), 110 * SECOND));
+    assert!(close(clears(25), MINUTE + MINUTE + 54 * SECOND));
+}
