@@ -21,6 +21,9 @@ const MESSAGE_CHARS: usize = 256;
 /// is seconds left.
 const EPOCH_SECONDS: f64 = 1.4e9;
 
+/// From here on it is in epoch milliseconds.
+const EPOCH_MILLIS: f64 = 1e11;
+
 /// An answer as it came.
 pub(super) struct Reply {
     status: u16,
@@ -116,7 +119,8 @@ impl Reply {
         if given < EPOCH_SECONDS {
             return seconds(given);
         }
-        let at = Wall(0).after(seconds(given)?);
+        let epoch = if given < EPOCH_MILLIS { given } else { given / 1e3 };
+        let at = Wall(0).after(seconds(epoch)?);
         Some(at.since(self.their_now()))
     }
 

@@ -259,6 +259,7 @@ async fn a_pause_is_read_from_wherever_it_is_told() {
     let beyond = r#"{"retry_after":1e300}"#;
     let epoch = format!("X-RateLimit-Reset: {}\r\n", THEIR_NOW + 9);
     let our_epoch = format!("X-RateLimit-Reset: {}\r\n", THEIR_NOW + 3_609);
+    let our_millis = format!("X-RateLimit-Reset: {}000\r\n", THEIR_NOW + 3_609);
     let date = "Retry-After: Mon, 15 Jan 2024 11:00:08 GMT\r\n";
     let cases = [
         ("", nested, Some(60 * SECOND)),
@@ -269,6 +270,7 @@ async fn a_pause_is_read_from_wherever_it_is_told() {
         (&format!("{DATE}{date}"), "", Some(8 * SECOND)),
         (&format!("{DATE}{epoch}"), "", Some(9 * SECOND)),
         (&our_epoch, "", Some(9 * SECOND)),
+        (&our_millis, "", Some(9 * SECOND)),
         (&epoch, "", Some(Duration::ZERO)),
         ("Retry-After: -3\r\n", r#"{"message":"Rate limit exceeded"}"#, None),
         ("", r#"{"retry_after":"NaN"}"#, None),

@@ -34,8 +34,11 @@ use crate::model::{ids::CallId, time::Wall};
 /// Jobs that may wait for a thread; beyond, the asker waits.
 const QUEUE: usize = 256;
 
-/// Rows written between two checkpoints: some 20 MB of WAL at most.
-const ROWS_A_CHECKPOINT: usize = 2_000;
+/// Bytes written between two checkpoints: about what the WAL grows to.
+const BYTES_A_CHECKPOINT: usize = 16 << 20;
+
+/// What a row costs the WAL besides its text: a page each of table and index.
+const BYTES_A_ROW: usize = 2 * 4096;
 
 /// Frames (of 4 KiB) beyond which the writer itself brings the WAL to its end: steady writing can
 /// keep a checkpoint beside it from ever catching up.
@@ -52,7 +55,7 @@ struct Inner {
     writer: Worker<Writer>,
     reader: Worker<Reader>,
     checkpointer: Worker<Checkpointer>,
-    rows_since_checkpoint: AtomicUsize,
+    bytes_since_checkpoint: AtomicUsize,
 }
 
 impl Store {
@@ -64,7 +67,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Those that [`StoreError::forbids_start`].
+    /// Those that [`StoreError::forbids_start`]; [`StoreError::Unavailable`] only where the system
+    /// grants no thread.
     pub async fn open(path: &Path, patience: Duration) -> Result<Self, StoreError> {
         let store = Self::start(path).map_err(|error| errors::from_io(path, error))?;
         let opened = store.inner.writer.run(move |writer| writer.start(patience)).await;
@@ -83,7 +87,7 @@ impl Store {
             writer: Worker::start("store-write", QUEUE, Writer::new(Arc::clone(&shared)))?,
             reader: Worker::start("store-read", QUEUE, Reader::new(Arc::clone(&shared)))?,
             checkpointer: Worker::start("store-wal", 1, Checkpointer::new(Arc::clone(&shared)))?,
-            rows_since_checkpoint: AtomicUsize::new(0),
+            bytes_since_checkpoint: AtomicUsize::new(0),
             shared,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -111,9 +115,9 @@ impl Store {
     ///
     /// Nothing of the batch was written, as far as is known: write it again.
     pub async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
-        let rows = batch.rows.len() + batch.joined_away.len();
+        let bytes = weight(&batch);
         let committed = self.inner.writer.run(move |writer| writer.commit(&batch)).await?;
-        self.wrote(rows);
+        self.wrote(bytes);
         Ok(committed)
     }
 
@@ -178,7 +182,7 @@ impl Store {
     /// The store cannot be written.
     pub async fn prune(&self, ended_before: Wall, most: usize) -> Result<usize, StoreError> {
         let pruned = self.inner.writer.run(move |writer| writer.prune(ended_before, most)).await?;
-        self.wrote(pruned);
+        self.wrote(pruned * BYTES_A_ROW);
         Ok(pruned)
     }
 
@@ -214,13 +218,21 @@ impl Store {
         self.inner.reader.run(move |reader| reader.read(query)).await
     }
 
-    fn wrote(&self, rows: usize) {
-        let counter = &self.inner.rows_since_checkpoint;
-        if counter.fetch_add(rows, Ordering::Relaxed) + rows >= ROWS_A_CHECKPOINT {
+    fn wrote(&self, bytes: usize) {
+        let counter = &self.inner.bytes_since_checkpoint;
+        if counter.fetch_add(bytes, Ordering::Relaxed) + bytes >= BYTES_A_CHECKPOINT {
             counter.store(0, Ordering::Relaxed);
             self.inner.checkpointer.offer(Checkpointer::checkpoint);
         }
     }
+}
+
+/// What a batch adds to the WAL, by a rough count.
+fn weight(batch: &Batch) -> usize {
+    let Batch { rows, joined_away, requests } = batch;
+    let text = |row: &Row| row.body.len() + row.context.as_ref().map_or(0, String::len);
+    let written = rows.len() + joined_away.len() + requests.len();
+    written * BYTES_A_ROW + rows.iter().map(text).sum::<usize>()
 }
 
 /// What the threads have in common.

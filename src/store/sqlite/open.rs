@@ -136,7 +136,7 @@ fn identify(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
 }
 
 fn inspect(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let refuse = |error| errors::from_sqlite(path, error);
+    let refuse = |error| contradiction(path, error);
     let size = fs::metadata(path).map_err(|error| errors::from_io(path, error))?;
     if size.len() > CHECKED_WHOLE {
         let sql =
@@ -154,14 +154,20 @@ fn inspect(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 /// Every statement there is can be prepared: tables, columns and indexes are those of our schema.
 fn expect_tables(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     for sql in read::STATEMENTS.iter().chain(write::STATEMENTS) {
-        connection.prepare(sql).map_err(|error| match errors::from_sqlite(path, error) {
-            StoreError::Unexpected { path, source } => {
-                StoreError::Damaged { path, found: source.to_string() }
-            }
-            other => other,
-        })?;
+        connection.prepare(sql).map_err(|error| contradiction(path, error))?;
     }
     Ok(())
+}
+
+/// An error of a statement that holds in every schema of ours: if it is not the disk's, this one is
+/// no longer what its number says.
+fn contradiction(path: &Path, error: rusqlite::Error) -> StoreError {
+    match errors::from_sqlite(path, error) {
+        StoreError::Unexpected { path, source } => {
+            StoreError::Damaged { path, found: source.to_string() }
+        }
+        other => other,
+    }
 }
 
 /// `auto_vacuum` counts only in a file without pages, and so comes first. The WAL is cut down to

@@ -258,3 +258,30 @@ async fn queries_use_the_partial_indexes() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_was_committed_is_on_the_disk_as_a_crash_would_leave_it() {
+    let place = Place::new();
+    let store = place.open().await;
+    store.commit(rows((0..50).map(|n| row(&format!("call-{n}"), 1)))).await.unwrap();
+    let crashed = Place::new();
+    for name in ["calls.db", "calls.db-wal"] {
+        let from = place.folder.path().join(name);
+        fs::copy(from, crashed.folder.path().join(name)).unwrap();
+    }
+    assert_eq!(live_ids(&crashed.open().await, 1_000).await.len(), 50);
+}
+
+#[tokio::test]
+async fn a_wal_grown_long_starts_anew() {
+    let place = Place::new();
+    let wal = place.folder.path().join("calls.db-wal");
+    let store = place.open().await;
+    store.commit(rows((0..500).map(|n| row(&format!("call-{n}"), 1)))).await.unwrap();
+    let long = fs::metadata(&wal).unwrap().len();
+
+    store.inner.shared.wal_is_long.store(true, Ordering::Relaxed);
+    store.commit(rows([row("a", 1)])).await.unwrap();
+    assert_eq!(fs::metadata(&wal).unwrap().len(), long);
+    assert!(!store.inner.shared.wal_is_long.load(Ordering::Relaxed));
+}
