@@ -1,12 +1,14 @@
 //! What the admin API shows of calls, and what it can be asked for (spec §10).
 //!
-//! Plain shapes: whoever owns the calls maps them into these; the field names are the API's.
+//! Plain shapes: whoever owns the calls maps them into these. The field names are the API's, and
+//! words of the model (outcome, mark, author, …) come by their `name()`.
 
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
 use super::{
+    call::State,
     ids::{AgentId, CallId},
     time::Wall,
 };
@@ -50,7 +52,7 @@ pub struct CallView {
     pub attempts: u32,
     /// When what happened, by the mark's name.
     #[serde(serialize_with = "rfc3339_map")]
-    pub marks: BTreeMap<String, Wall>,
+    pub marks: BTreeMap<&'static str, Wall>,
     /// The last 50 things that happened to the call, oldest first.
     pub history: Vec<HistoryEntry>,
 }
@@ -62,27 +64,11 @@ pub struct HistoryEntry {
     #[serde(serialize_with = "rfc3339")]
     pub at: Wall,
     /// What, in a word or two.
-    pub what: String,
-    /// Whose doing it was.
-    pub by: Author,
-    /// What else there is to say; may be empty.
-    pub detail: String,
-}
-
-/// Whose doing an entry of a call's history was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Author {
-    /// Heard by webhook.
-    Webhook,
-    /// Told by the platform when asked.
-    Platform,
-    /// An operator's act.
-    Operator,
-    /// A change of the policy in force.
-    Policy,
-    /// Our own act.
-    Callwarden,
+    pub what: &'static str,
+    /// Whose doing it was: `webhook`, `platform`, `operator`, `policy` or `callwarden`.
+    pub by: &'static str,
+    /// What else there is to say.
+    pub detail: Option<String>,
 }
 
 /// A call that is over, as `GET /api/history` shows it: all of [`CallView`] and how it ended.
@@ -92,42 +78,16 @@ pub struct EndedView {
     pub call: CallView,
     /// When its end is recorded.
     pub ended_at: Wall,
-    /// What ended it.
-    pub ended_by: EndedBy,
-    /// What bears out that we ended it.
-    pub confirmed_by: Option<Confirmation>,
+    /// What ended it: `callwarden`, `operator`, `platform`, `caller` or `unknown`.
+    pub ended_by: &'static str,
+    /// What bears out that we ended it: `webhook` or `lookup`.
+    pub confirmed_by: Option<&'static str>,
     /// Why, in the platform's or our own words.
     pub reason: Option<String>,
     /// How far past its deadline it got, in seconds; `None` where it had none.
     pub overrun_seconds: Option<u64>,
     /// Whether the platform's books say otherwise (spec §5).
     pub platform_disagrees: bool,
-}
-
-/// What ended a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndedBy {
-    /// Our stop.
-    Callwarden,
-    /// An operator's order to us.
-    Operator,
-    /// The platform's own cap.
-    Platform,
-    /// One of the two who spoke.
-    Caller,
-    /// Nobody told.
-    Unknown,
-}
-
-/// How the end of a stopped call was confirmed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Confirmation {
-    /// By the end's webhook.
-    Webhook,
-    /// By asking the platform.
-    Lookup,
 }
 
 impl Serialize for EndedView {
@@ -149,12 +109,12 @@ impl Serialize for EndedView {
             provisional: bool,
             attempts: u32,
             #[serde(serialize_with = "rfc3339_map")]
-            marks: &'a BTreeMap<String, Wall>,
+            marks: &'a BTreeMap<&'static str, Wall>,
             history: &'a [HistoryEntry],
             #[serde(serialize_with = "rfc3339")]
             ended_at: Wall,
-            ended_by: EndedBy,
-            confirmed_by: Option<Confirmation>,
+            ended_by: &'static str,
+            confirmed_by: Option<&'static str>,
             reason: &'a Option<String>,
             overrun_seconds: Option<u64>,
             platform_disagrees: bool,
@@ -250,6 +210,17 @@ impl StateName {
     }
 }
 
+impl From<State> for StateName {
+    fn from(state: State) -> Self {
+        match state {
+            State::Live => Self::Live,
+            State::Stopping => Self::Stopping,
+            State::Confirming => Self::Confirming,
+            State::Ended => Self::Ended,
+        }
+    }
+}
+
 fn rfc3339<S: Serializer>(at: &Wall, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(at)
 }
@@ -262,7 +233,7 @@ fn rfc3339_or_null<S: Serializer>(at: &Option<Wall>, serializer: S) -> Result<S:
 }
 
 fn rfc3339_map<S: Serializer>(
-    marks: &BTreeMap<String, Wall>,
+    marks: &BTreeMap<&'static str, Wall>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(marks.iter().map(|(mark, at)| (mark, at.to_string())))
@@ -271,6 +242,7 @@ fn rfc3339_map<S: Serializer>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::outcome::Outcome;
 
     fn call() -> CallView {
         CallView {
@@ -286,12 +258,12 @@ mod tests {
             rule: None,
             provisional: false,
             attempts: 1,
-            marks: BTreeMap::from([("started".to_owned(), Wall(1_700_000_000_000_000))]),
+            marks: BTreeMap::from([("started", Wall(1_700_000_000_000_000))]),
             history: vec![HistoryEntry {
                 at: Wall(1_700_000_000_000_000),
-                what: "event_phone_call_started".to_owned(),
-                by: Author::Webhook,
-                detail: String::new(),
+                what: "event_phone_call_started",
+                by: "webhook",
+                detail: None,
             }],
         }
     }
@@ -301,8 +273,8 @@ mod tests {
         let ended = EndedView {
             call: call(),
             ended_at: Wall(1_700_000_061_500_000),
-            ended_by: EndedBy::Callwarden,
-            confirmed_by: Some(Confirmation::Webhook),
+            ended_by: "callwarden",
+            confirmed_by: Some("webhook"),
             reason: None,
             overrun_seconds: Some(1),
             platform_disagrees: false,
@@ -315,7 +287,7 @@ mod tests {
         let ended = EndedView {
             call: call(),
             ended_at: Wall(0),
-            ended_by: EndedBy::Unknown,
+            ended_by: "unknown",
             confirmed_by: None,
             reason: None,
             overrun_seconds: None,
@@ -327,7 +299,17 @@ mod tests {
     }
 
     #[test]
+    fn every_outcome_there_is_has_its_place_in_the_list() {
+        for outcome in Outcome::ALL {
+            assert!(OUTCOMES.contains(&outcome.name()), "{outcome:?}");
+        }
+    }
+
+    #[test]
     fn every_state_is_found_by_its_name() {
+        for state in State::ALL {
+            assert_eq!(StateName::from(state).name(), state.name());
+        }
         for state in StateName::ALL {
             assert_eq!(StateName::from_name(state.name()), Some(state));
         }
