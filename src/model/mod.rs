@@ -15,10 +15,7 @@ pub mod platform;
 pub mod policy;
 pub mod queue;
 pub mod quota;
-<<<<<<< HEAD
 pub mod stop;
-=======
->>>>>>> quota
 pub mod time;
 pub mod trail;
 mod turn;

@@ -70,11 +70,7 @@ struct Waiting {
 
 impl Waiting {
     fn place(&mut self, kind: Kind) -> &mut Option<(Kind, Mono)> {
-        if kind.is_stop() {
-            &mut self.stop
-        } else {
-            &mut self.look
-        }
+        if kind.is_stop() { &mut self.stop } else { &mut self.look }
     }
 }
 
@@ -232,6 +228,12 @@ impl Queue {
         self.calls.contains_key(id)
     }
 
+    /// Whether a request of the call is under way.
+    #[must_use]
+    pub fn is_under_way(&self, id: &CallId) -> bool {
+        self.calls_under_way.contains(id)
+    }
+
     /// How many stops wait that are past their deadline. O(what it counts).
     #[must_use]
     pub fn overdue(&self, now: Mono) -> usize {
@@ -279,13 +281,11 @@ impl Queue {
     /// The look-up or listing that leaves next: whose turn it is, else confirmations first.
     fn look(&self, turns: &[Look], listing: Option<Share>) -> Option<Next> {
         let turn = turns[self.looks % turns.len()];
-        [turn, Look::Confirm, Look::Lookup, Look::Listing]
-            .into_iter()
-            .find_map(|look| match look {
-                Look::Confirm => call(Kind::Confirm, self.head(Kind::Confirm)),
-                Look::Lookup => call(Kind::Lookup, self.head(Kind::Lookup)),
-                Look::Listing => listing.and_then(|_| self.next_listing()).map(Next::Listing),
-            })
+        [turn, Look::Confirm, Look::Lookup, Look::Listing].into_iter().find_map(|look| match look {
+            Look::Confirm => call(Kind::Confirm, self.head(Kind::Confirm)),
+            Look::Lookup => call(Kind::Lookup, self.head(Kind::Lookup)),
+            Look::Listing => listing.and_then(|_| self.next_listing()).map(Next::Listing),
+        })
     }
 
     /// Takes out the call's entry of this kind, or of the other kind that shares its place.

@@ -121,10 +121,7 @@ impl Window {
         if let Some(pause) = &mut self.pause {
             pause.probe.get_or_insert(number);
         }
-        Slot {
-            number,
-            cleared: self.ledger.cleared(),
-        }
+        Slot { number, cleared: self.ledger.cleared() }
     }
 
     /// The platform answered, whatever it said but 429. A probe that is answered ends the pause,

@@ -48,10 +48,7 @@ fn of_any_n_requests_in_a_row_half_are_first_ones_and_a_tenth_look_ups() {
             let repeats = window.iter().filter(|k| **k == Some(Kind::Repeat)).count();
             let looks = n - firsts - repeats;
             assert!(firsts * 2 >= n, "{firsts} first of {n}");
-            assert!(
-                looks >= n / 10 && looks <= n.div_ceil(10),
-                "{looks} looks of {n}"
-            );
+            assert!(looks >= n / 10 && looks <= n.div_ceil(10), "{looks} looks of {n}");
         }
     }
 }
@@ -59,20 +56,10 @@ fn of_any_n_requests_in_a_row_half_are_first_ones_and_a_tenth_look_ups() {
 #[test]
 fn confirmations_come_first_of_the_look_ups_yet_starve_no_listing() {
     let sent = trace(&Kind::ALL, Share::Tenth, 1000);
-    let looks: Vec<_> = sent
-        .into_iter()
-        .filter(|k| !k.is_some_and(Kind::is_stop))
-        .collect();
+    let looks: Vec<_> = sent.into_iter().filter(|k| !k.is_some_and(Kind::is_stop)).collect();
     for window in looks.windows(5) {
         let count = |kind| window.iter().filter(|k| **k == kind).count();
-        assert_eq!(
-            [
-                count(Some(Kind::Confirm)),
-                count(Some(Kind::Lookup)),
-                count(None)
-            ],
-            [3, 1, 1]
-        );
+        assert_eq!([count(Some(Kind::Confirm)), count(Some(Kind::Lookup)), count(None)], [3, 1, 1]);
     }
 }
 
@@ -147,10 +134,7 @@ fn a_call_under_way_is_passed_over_and_not_lost() {
     queue.started(&under_way);
     queue.want(Kind::Repeat, Mono(0), id(1));
     queue.want(Kind::Repeat, Mono(9), id(2));
-    assert_eq!(
-        send(&mut queue, None),
-        Some(Next::Call(Kind::Repeat, id(2)))
-    );
+    assert_eq!(send(&mut queue, None), Some(Next::Call(Kind::Repeat, id(2))));
     assert_eq!(queue.pop(None), None);
     queue.finished(&under_way);
     assert_eq!(queue.pop(None), Some(Next::Call(Kind::Repeat, id(1))));
@@ -162,18 +146,12 @@ fn what_is_no_longer_wanted_uses_up_no_turn() {
     (0..40).for_each(|n| queue.want(Kind::First, Mono(0), id(n)));
     queue.want(Kind::Repeat, Mono(0), id(99));
     for _ in 0..2 {
-        assert!(matches!(
-            send(&mut queue, None),
-            Some(Next::Call(Kind::First, _))
-        ));
+        assert!(matches!(send(&mut queue, None), Some(Next::Call(Kind::First, _))));
     }
     let dropped = queue.pop(None);
     assert_eq!(dropped, Some(Next::Call(Kind::Repeat, id(99))));
     queue.want(Kind::Repeat, Mono(0), id(98));
-    assert_eq!(
-        send(&mut queue, None),
-        Some(Next::Call(Kind::Repeat, id(98)))
-    );
+    assert_eq!(send(&mut queue, None), Some(Next::Call(Kind::Repeat, id(98))));
 }
 
 #[test]

@@ -29,13 +29,7 @@ struct Run {
 
 impl Ledger {
     pub(super) fn new(span: Duration) -> Self {
-        let mut ledger = Self {
-            span,
-            grain: 1,
-            runs: VecDeque::new(),
-            total: 0,
-            cleared: 0,
-        };
+        let mut ledger = Self { span, grain: 1, runs: VecDeque::new(), total: 0, cleared: 0 };
         ledger.set_span(span);
         ledger
     }
@@ -61,10 +55,7 @@ impl Ledger {
     /// Counts answers of any order besides.
     pub(super) fn merge(&mut self, at: impl Iterator<Item = Mono>) {
         let mut runs = Vec::from(std::mem::take(&mut self.runs));
-        runs.extend(at.map(|at| Run {
-            before: self.round_up(at),
-            count: 1,
-        }));
+        runs.extend(at.map(|at| Run { before: self.round_up(at), count: 1 }));
         runs.sort_unstable_by_key(|run| run.before);
         self.total = 0;
         for Run { before, count } in runs {

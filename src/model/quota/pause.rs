@@ -26,11 +26,7 @@ pub(super) struct Pause {
 impl Pause {
     /// The first refusal.
     pub(super) fn new(now: Mono, hint: Option<Duration>) -> Self {
-        let mut pause = Self {
-            until: now,
-            step: FIRST,
-            probe: None,
-        };
+        let mut pause = Self { until: now, step: FIRST, probe: None };
         pause.extend(now, hint);
         pause
     }

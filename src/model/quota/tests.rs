@@ -6,23 +6,14 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-const QUIET: Meter = Meter {
-    limit: None,
-    remaining: None,
-    reset: None,
-    date: None,
-};
+const QUIET: Meter = Meter { limit: None, remaining: None, reset: None, date: None };
 
 fn at(millis: i64) -> Mono {
     Mono(millis * 1000)
 }
 
 fn says(remaining: u32, reset: Option<u64>) -> Meter {
-    Meter {
-        remaining: Some(remaining),
-        reset: reset.map(Duration::from_secs),
-        ..QUIET
-    }
+    Meter { remaining: Some(remaining), reset: reset.map(Duration::from_secs), ..QUIET }
 }
 
 /// Lets a request go and has it answered `latency` later.
@@ -86,10 +77,7 @@ fn a_request_that_never_left_does_not_count() {
 #[test]
 fn requests_of_an_earlier_life_count_and_none_of_them_from_the_future() {
     let mut window = Window::new(4, MINUTE);
-    window.restore(
-        at(0),
-        [at(-50_000), at(9_999_999), at(-70_000), at(-10_000)],
-    );
+    window.restore(at(0), [at(-50_000), at(9_999_999), at(-70_000), at(-10_000)]);
     assert_eq!(window.left(at(0)), 1);
     assert_eq!(window.left(at(10_100)), 2);
     assert_eq!(window.left(at(60_100)), 4);

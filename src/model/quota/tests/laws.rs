@@ -37,10 +37,7 @@ fn run(window: &mut Window, fates: &[(i64, Fate)]) -> Vec<(Mono, Mono)> {
         let mut wanted = now.after(Duration::from_millis(idle.unsigned_abs()));
         loop {
             under_way.sort_by_key(|(answer, ..)| *answer);
-            if under_way
-                .first()
-                .is_some_and(|(answer, ..)| *answer <= wanted)
-            {
+            if under_way.first().is_some_and(|(answer, ..)| *answer <= wanted) {
                 let (answer, slot, end) = under_way.remove(0);
                 now = answer;
                 let was_probe = probe == Some(slot.number);
