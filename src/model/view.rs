@@ -52,7 +52,7 @@ pub struct CallView {
     pub attempts: u32,
     /// When what happened, by the mark's name.
     #[serde(serialize_with = "rfc3339_map")]
-    pub marks: BTreeMap<&'static str, Wall>,
+    pub marks: BTreeMap<String, Wall>,
     /// The last 50 things that happened to the call, oldest first.
     pub history: Vec<HistoryEntry>,
 }
@@ -109,7 +109,7 @@ impl Serialize for EndedView {
             provisional: bool,
             attempts: u32,
             #[serde(serialize_with = "rfc3339_map")]
-            marks: &'a BTreeMap<&'static str, Wall>,
+            marks: &'a BTreeMap<String, Wall>,
             history: &'a [HistoryEntry],
             #[serde(serialize_with = "rfc3339")]
             ended_at: Wall,
@@ -233,7 +233,7 @@ fn rfc3339_or_null<S: Serializer>(at: &Option<Wall>, serializer: S) -> Result<S:
 }
 
 fn rfc3339_map<S: Serializer>(
-    marks: &BTreeMap<&'static str, Wall>,
+    marks: &BTreeMap<String, Wall>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(marks.iter().map(|(mark, at)| (mark, at.to_string())))
@@ -258,7 +258,7 @@ mod tests {
             rule: None,
             provisional: false,
             attempts: 1,
-            marks: BTreeMap::from([("started", Wall(1_700_000_000_000_000))]),
+            marks: BTreeMap::from([("started".to_owned(), Wall(1_700_000_000_000_000))]),
             history: vec![HistoryEntry {
                 at: Wall(1_700_000_000_000_000),
                 what: "event_phone_call_started",

@@ -2,15 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Author, CallView, Confirmation, EndedBy, EndedView, HistoryEntry, StateName};
+use super::{CallView, EndedView, HistoryEntry};
 use crate::model::{
-    call::{Call, State},
-    event::EventKind,
-    facts::Facts,
-    ids::masked,
-    outcome::{self, ConfirmedBy, Ended},
-    time::Wall,
-    trail::{self, By},
+    call::Call, event::EventKind, facts::Facts, ids::masked, outcome::Ended, time::Wall, trail,
 };
 
 impl CallView {
@@ -50,8 +44,8 @@ impl EndedView {
         Some(Self {
             call: CallView::of(call),
             ended_at: ended.at,
-            ended_by: ended.by(&call.facts).into(),
-            confirmed_by: ended.confirmed_by.map(Confirmation::from),
+            ended_by: ended.by(&call.facts).name(),
+            confirmed_by: ended.confirmed_by.map(|by| by.name()),
             reason: ended.reason.map(|reason| reason.name().to_owned()).or(told),
             overrun_seconds: overrun_seconds(&ended),
             platform_disagrees: false,
@@ -95,48 +89,11 @@ fn marks(facts: &Facts) -> BTreeMap<String, Wall> {
 
 impl HistoryEntry {
     fn of(entry: &trail::Entry) -> Self {
-        let author = match entry.what.by() {
-            By::Webhook => Author::Webhook,
-            By::Platform => Author::Platform,
-            By::Policy => Author::Policy,
-            By::Callwarden => Author::Callwarden,
-        };
         Self {
             at: entry.at,
-            what: entry.what.name().to_owned(),
-            by: author,
-            detail: entry.what.detail().unwrap_or_default(),
-        }
-    }
-}
-
-impl From<State> for StateName {
-    fn from(state: State) -> Self {
-        match state {
-            State::Live => Self::Live,
-            State::Stopping => Self::Stopping,
-            State::Confirming => Self::Confirming,
-            State::Ended => Self::Ended,
-        }
-    }
-}
-
-impl From<outcome::EndedBy> for EndedBy {
-    fn from(by: outcome::EndedBy) -> Self {
-        match by {
-            outcome::EndedBy::Callwarden => Self::Callwarden,
-            outcome::EndedBy::Platform => Self::Platform,
-            outcome::EndedBy::Caller => Self::Caller,
-            outcome::EndedBy::Unknown => Self::Unknown,
-        }
-    }
-}
-
-impl From<ConfirmedBy> for Confirmation {
-    fn from(by: ConfirmedBy) -> Self {
-        match by {
-            ConfirmedBy::Webhook => Self::Webhook,
-            ConfirmedBy::Lookup => Self::Lookup,
+            what: entry.what.name(),
+            by: entry.what.by().name(),
+            detail: entry.what.detail(),
         }
     }
 }
