@@ -3,6 +3,8 @@
 //! `axum::serve` leaves a silent client open for ever; here a head has its time, its size and its
 //! number of fields, connections have a bound, and nothing ends the loop but the token.
 
+mod deaf;
+
 #[cfg(test)]
 mod tests;
 
@@ -30,8 +32,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use self::deaf::Impatient;
+
 const MAX_HEADERS: usize = 64;
 const MAX_HEAD_BYTES: usize = 32 * 1024;
+/// The loop turns at least so often.
+const BEAT: Duration = Duration::from_secs(1);
 /// How long to wait after a failed accept, doubling from the first to the second.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
@@ -42,6 +48,8 @@ pub struct Limits {
     pub connections: u32,
     /// From the opening of a connection, or from its last answer, to the end of a request's head.
     pub head: Duration,
+    /// So long an answer may wait for a client that does not read.
+    pub write: Duration,
     /// From the stop to the cut of connections that are still at it.
     pub drain: Duration,
 }
@@ -53,6 +61,7 @@ impl Limits {
         Self {
             connections: max_connections,
             head: Duration::from_secs(10),
+            write: Duration::from_secs(30),
             drain: Duration::from_secs(5),
         }
     }
@@ -61,6 +70,7 @@ impl Limits {
 /// Serves `app` on `listener` until `stop`; then closes the listener, answers what is in flight, and
 /// returns when all connections are closed or `limits.drain` is over.
 ///
+/// `beat` is called as often as the loop turns, at least once a second: the listener's sign of life.
 /// Requests carry the peer's address as [`ConnectInfo<SocketAddr>`]. Connections run as tasks of
 /// `tasks`, which the caller closes.
 pub async fn serve(
@@ -69,14 +79,17 @@ pub async fn serve(
     limits: Limits,
     tasks: TaskTracker,
     stop: CancellationToken,
+    beat: impl Fn(),
 ) {
     let slots = Arc::new(Semaphore::new(limits.connections as usize));
     let mut back_off = BACK_OFF.0;
     loop {
+        beat();
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => break,
             accepted = accept(&listener, &slots) => accepted,
+            () = sleep(BEAT) => continue,
         };
         match accepted {
             Ok((stream, peer, slot)) => {
@@ -146,7 +159,7 @@ async fn connection(
             .header_read_timeout(limits.head)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(TokioIo::new(stream), answer)
+            .serve_connection(TokioIo::new(Impatient::new(stream, limits.write)), answer)
     );
     let served = tokio::select! {
         served = connection.as_mut() => Some(served),

@@ -1,10 +1,13 @@
 //! Whether a webhook comes from the platform (spec §3 `[webhook]`, §4).
 //!
 //! The header of the platform's signature, its encoding and its prefix are undocumented: unless the
-//! config names them, a matching HMAC-SHA256 of the raw body in any header will do. Pure.
+//! config names them, a matching HMAC-SHA256 of the raw body in any header will do. Relays sign
+//! after the Standard Webhooks specification. Pure.
 
 #[cfg(test)]
 mod tests;
+
+use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
@@ -13,12 +16,16 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use crate::model::time::Wall;
+
 /// Bytes of an HMAC-SHA256, and its length in either encoding without padding.
 const MAC: usize = 32;
 const HEX: usize = 64;
 const BASE64: usize = 43;
 /// So many texts are tried as a signature; 32 KiB of head hold fewer.
 const MAX_CANDIDATES: usize = 1024;
+/// A signed timestamp may be so far from now.
+const MAX_SKEW: Duration = Duration::from_secs(300);
 /// So many header names are told, each up to so many bytes.
 const MAX_NAMES: usize = 32;
 const MAX_NAME: usize = 64;
@@ -30,12 +37,28 @@ pub struct Verifier {
     pub secret: Option<SecretString>,
     /// The secret before that one, accepted too while it is rotated.
     pub previous_secret: Option<SecretString>,
-    /// Where and how the signature is written.
-    pub signature: Signature,
+    /// What is signed, and where the signature is.
+    pub scheme: Scheme,
     /// A header that must be there with this value, besides the secret or instead of it.
     pub require_header: Option<(HeaderName, SecretString)>,
     /// Let everything in where there is neither secret nor header.
     pub allow_unsigned: bool,
+}
+
+/// What is signed, and where the signature is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// The raw body, as the platform does it.
+    Body(Signature),
+    /// `webhook-id`, `webhook-timestamp` (5 min) and body, as the Standard Webhooks specification
+    /// has it (`scheme = "standard-webhooks"`).
+    StandardWebhooks,
+}
+
+impl Default for Scheme {
+    fn default() -> Self {
+        Self::Body(Signature::default())
+    }
 }
 
 /// Where and how a signature is written; the default finds it wherever it is.
@@ -79,47 +102,104 @@ pub enum Proof {
 pub struct Unauthorized;
 
 impl Verifier {
-    /// Judges a webhook by its headers and its raw body, in constant time as to secrets.
+    /// Judges a webhook by its headers and its raw body, in constant time as to secrets. `now` is
+    /// what a signed timestamp is held against.
     ///
     /// # Errors
     ///
     /// [`Unauthorized`] where the signature or the required header is missing or wrong, or where
     /// nothing is required and unsigned webhooks are not allowed.
-    pub fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<Proof, Unauthorized> {
-        if let Some((name, value)) = &self.require_header {
-            let matches = headers
-                .get_all(name)
-                .iter()
-                .any(|found| same(found.as_bytes(), value.expose_secret().as_bytes()));
-            if !matches {
-                return Err(Unauthorized);
-            }
+    pub fn verify(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Wall,
+    ) -> Result<Proof, Unauthorized> {
+        let header = self.require_header.as_ref();
+        if !header.is_none_or(|(name, value)| carries(headers, name, value)) {
+            return Err(Unauthorized);
         }
-        if self.secret.is_none() && self.previous_secret.is_none() {
-            return match (&self.require_header, self.allow_unsigned) {
-                (Some(_), _) => Ok(Proof::Header),
-                (None, true) => Ok(Proof::Nothing),
-                (None, false) => Err(Unauthorized),
-            };
+        if self.secret.is_some() || self.previous_secret.is_some() {
+            return self.signed(headers, body, now);
         }
-        self.signed_with(headers, body)
+        match (header, self.allow_unsigned) {
+            (Some(_), _) => Ok(Proof::Header),
+            (None, true) => Ok(Proof::Nothing),
+            (None, false) => Err(Unauthorized),
+        }
     }
 
-    fn signed_with(&self, headers: &HeaderMap, body: &[u8]) -> Result<Proof, Unauthorized> {
-        let macs = self.signature.candidates(headers);
-        let signed = |secret: &Option<SecretString>| {
-            let Some(secret) = secret.as_ref().filter(|_| !macs.is_empty()) else {
-                return false;
-            };
-            let expected = mac(secret, body);
-            macs.iter().any(|found| same(found, &expected))
+    fn signed(&self, headers: &HeaderMap, body: &[u8], now: Wall) -> Result<Proof, Unauthorized> {
+        let claim = self.scheme.claim(headers, body, now).ok_or(Unauthorized)?;
+        let proves = |secret: &Option<SecretString>| {
+            secret.as_ref().is_some_and(|secret| claim.holds(&self.scheme.key(secret)))
         };
-        if signed(&self.secret) {
+        if proves(&self.secret) {
             Ok(Proof::CurrentSecret)
-        } else if signed(&self.previous_secret) {
+        } else if proves(&self.previous_secret) {
             Ok(Proof::PreviousSecret)
         } else {
             Err(Unauthorized)
+        }
+    }
+}
+
+fn carries(headers: &HeaderMap, name: &HeaderName, value: &SecretString) -> bool {
+    let value = value.expose_secret().as_bytes();
+    headers.get_all(name).iter().any(|found| same(found.as_bytes(), value))
+}
+
+/// What is said to be signed, and what is said to be its signature.
+struct Claim<'r> {
+    message: Vec<&'r [u8]>,
+    macs: Vec<[u8; MAC]>,
+}
+
+impl Claim<'_> {
+    fn holds(&self, key: &[u8]) -> bool {
+        let expected = mac(key, &self.message);
+        self.macs.iter().any(|found| same(found, &expected))
+    }
+}
+
+impl Scheme {
+    /// `None` where there is nothing to be checked, or it is out of date.
+    fn claim<'r>(&self, headers: &'r HeaderMap, body: &'r [u8], now: Wall) -> Option<Claim<'r>> {
+        let claim = match self {
+            Self::Body(signature) => {
+                Claim { message: vec![body], macs: signature.candidates(headers) }
+            }
+            Self::StandardWebhooks => {
+                let id = headers.get("webhook-id")?.as_bytes();
+                let time = headers.get("webhook-timestamp")?;
+                let at = Wall(time.to_str().ok()?.parse::<i64>().ok()?.checked_mul(1_000_000)?);
+                if at.since(now).max(now.since(at)) > MAX_SKEW {
+                    return None;
+                }
+                let signature = Signature {
+                    header: Some(HeaderName::from_static("webhook-signature")),
+                    encoding: Encoding::Base64,
+                    prefix: Some("v1,".to_owned()),
+                };
+                Claim {
+                    message: vec![id, b".", time.as_bytes(), b".", body],
+                    macs: signature.candidates(headers),
+                }
+            }
+        };
+        (!claim.macs.is_empty()).then_some(claim)
+    }
+
+    /// The key of the HMAC: the secret's bytes, or what `whsec_…` encodes.
+    fn key(&self, secret: &SecretString) -> Vec<u8> {
+        let secret = secret.expose_secret();
+        let plain = || secret.as_bytes().to_vec();
+        match self {
+            Self::Body(_) => plain(),
+            Self::StandardWebhooks => secret
+                .strip_prefix("whsec_")
+                .and_then(|text| BASE64_NOPAD.decode(text.trim_end_matches('=').as_bytes()).ok())
+                .unwrap_or_else(plain),
         }
     }
 }
@@ -185,13 +265,12 @@ fn last(text: &[u8], count: usize) -> Option<&[u8]> {
     matches!(before, [] | [.., b'-' | b'_']).then_some(last)
 }
 
-fn mac(secret: &SecretString, body: &[u8]) -> [u8; MAC] {
-    Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
-        .expect("HMAC takes a key of any length")
-        .chain_update(body)
-        .finalize()
-        .into_bytes()
-        .into()
+fn mac(key: &[u8], message: &[&[u8]]) -> [u8; MAC] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    for part in message {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
 }
 
 /// Equality that takes the same time wherever two texts of one length differ.

@@ -148,7 +148,7 @@ async fn receive(
         Err((unread, rest)) => return delivery.unread(unread, rest, &head.headers),
     };
     let settings = Arc::clone(&webhooks.settings.borrow());
-    match settings.verifier.verify(&head.headers, &bytes) {
+    match settings.verifier.verify(&head.headers, &bytes, begun.wall) {
         Ok(proof) => webhooks.count_proof(proof),
         Err(_) => return delivery.unauthorized(&head.headers),
     }

@@ -29,8 +29,14 @@ async fn start(app: Router, limits: Limits) -> Running {
     let address = listener.local_addr().unwrap();
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
     let app = app.route("/hello", get(|| async { "hello" }));
-    let server =
-        TaskTracker::new().spawn(serve(listener, app, limits, connections.clone(), stop.clone()));
+    let server = TaskTracker::new().spawn(serve(
+        listener,
+        app,
+        limits,
+        connections.clone(),
+        stop.clone(),
+        || {},
+    ));
     Running { address, stop, connections, server }
 }
 
@@ -172,4 +178,19 @@ async fn handlers_know_who_asks() {
     let stream = send(running.address, request).await;
     let us = stream.local_addr().unwrap().to_string();
     assert!(rest(stream).await.ends_with(&us));
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_is_closed() {
+    let big = "x".repeat(32 << 20);
+    let app = Router::new().route("/big", get(|| async { big }));
+    let limits = Limits { write: Duration::from_millis(100), ..Limits::new(8) };
+    let running = start(app, limits).await;
+    let deaf = send(running.address, b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    while running.connections.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    running.connections.close();
+    timeout(PATIENCE, running.connections.wait()).await.expect("closed in time");
+    drop(deaf);
 }

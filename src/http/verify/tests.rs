@@ -4,6 +4,7 @@ use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
 
 use super::*;
 
+const NOW: Wall = Wall(1_614_265_330_000_000);
 const BODY: &[u8] = br#"{"event":"event_phone_call_started"}"#;
 
 fn secret(text: &str) -> SecretString {
@@ -19,7 +20,7 @@ fn verifier() -> Verifier {
 }
 
 fn signature(key: &str) -> [u8; MAC] {
-    mac(&secret(key), BODY)
+    mac(key.as_bytes(), &[BODY])
 }
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -31,9 +32,8 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 
 #[test]
 fn the_mac_is_that_of_rfc_4231() {
-    let key = secret("Jefe");
     assert_eq!(
-        HEXLOWER.encode(&mac(&key, b"what do ya want for nothing?")),
+        HEXLOWER.encode(&mac(b"Jefe", &[b"what do ya want ", b"for nothing?"])),
         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
     );
 }
@@ -62,8 +62,8 @@ fn a_signature_is_found_in_any_header_and_encoding_behind_any_prefix() {
         format!("keyId=\"k\",signature=\"{base64}\""),
     ] {
         let found = headers(&[("x-other", "1"), ("x-whatever", &value)]);
-        assert_eq!(verifier().verify(&found, BODY), Ok(Proof::CurrentSecret), "{value}");
-        assert_eq!(verifier().verify(&found, b"{}"), Err(Unauthorized), "{value}");
+        assert_eq!(verifier().verify(&found, BODY, NOW), Ok(Proof::CurrentSecret), "{value}");
+        assert_eq!(verifier().verify(&found, b"{}", NOW), Err(Unauthorized), "{value}");
     }
 }
 
@@ -71,9 +71,9 @@ fn a_signature_is_found_in_any_header_and_encoding_behind_any_prefix() {
 fn the_previous_secret_is_accepted_and_told_apart() {
     let hex = HEXLOWER.encode(&signature("the previous secret"));
     let found = headers(&[("signature", &hex)]);
-    assert_eq!(verifier().verify(&found, BODY), Ok(Proof::PreviousSecret));
+    assert_eq!(verifier().verify(&found, BODY, NOW), Ok(Proof::PreviousSecret));
     let without = Verifier { previous_secret: None, ..verifier() };
-    assert_eq!(without.verify(&found, BODY), Err(Unauthorized));
+    assert_eq!(without.verify(&found, BODY, NOW), Err(Unauthorized));
 }
 
 #[test]
@@ -82,9 +82,9 @@ fn nothing_but_the_whole_signature_counts() {
     let (short, _) = hex.split_at(63);
     for value in ["", "x", short, &format!("{hex}0"), &format!("0{hex}"), &"0".repeat(64)] {
         let found = headers(&[("signature", value)]);
-        assert_eq!(verifier().verify(&found, BODY), Err(Unauthorized), "{value}");
+        assert_eq!(verifier().verify(&found, BODY, NOW), Err(Unauthorized), "{value}");
     }
-    assert_eq!(verifier().verify(&HeaderMap::new(), BODY), Err(Unauthorized));
+    assert_eq!(verifier().verify(&HeaderMap::new(), BODY, NOW), Err(Unauthorized));
 }
 
 #[test]
@@ -92,14 +92,14 @@ fn header_encoding_and_prefix_hold_where_they_are_named() {
     let mac = signature("the current secret");
     let hex = HEXLOWER.encode(&mac);
     let named = Verifier {
-        signature: Signature {
+        scheme: Scheme::Body(Signature {
             header: Some(HeaderName::from_static("signature")),
             encoding: Encoding::Hex,
             prefix: Some("v1=".to_owned()),
-        },
+        }),
         ..verifier()
     };
-    let judge = |name, value: &str| named.verify(&headers(&[(name, value)]), BODY).is_ok();
+    let judge = |name, value: &str| named.verify(&headers(&[(name, value)]), BODY, NOW).is_ok();
     assert!(judge("signature", &format!("v1={hex}")));
     assert!(judge("signature", &format!("t=1,v1={hex}")));
     assert!(!judge("signature", &hex));
@@ -108,11 +108,11 @@ fn header_encoding_and_prefix_hold_where_they_are_named() {
     assert!(!judge("signature", &format!("v1={}", BASE64.encode(&mac))));
 
     let bare = Verifier {
-        signature: Signature { prefix: Some(String::new()), ..Signature::default() },
+        scheme: Scheme::Body(Signature { prefix: Some(String::new()), ..Signature::default() }),
         ..verifier()
     };
-    assert!(bare.verify(&headers(&[("s", &hex)]), BODY).is_ok());
-    assert!(bare.verify(&headers(&[("s", &format!("v1={hex}"))]), BODY).is_err());
+    assert!(bare.verify(&headers(&[("s", &hex)]), BODY, NOW).is_ok());
+    assert!(bare.verify(&headers(&[("s", &format!("v1={hex}"))]), BODY, NOW).is_err());
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_required_header_stands_beside_the_secret_or_for_it() {
     let required = Some((HeaderName::from_static("authorization"), secret("Bearer b")));
     let both = Verifier { require_header: required.clone(), ..verifier() };
     let hex = HEXLOWER.encode(&signature("the current secret"));
-    let judge = |verifier: &Verifier, pairs: &[_]| verifier.verify(&headers(pairs), BODY);
+    let judge = |verifier: &Verifier, pairs: &[_]| verifier.verify(&headers(pairs), BODY, NOW);
     assert_eq!(
         judge(&both, &[("authorization", "Bearer b"), ("signature", &hex)]),
         Ok(Proof::CurrentSecret)
@@ -136,11 +136,11 @@ fn a_required_header_stands_beside_the_secret_or_for_it() {
 
 #[test]
 fn unsigned_webhooks_come_in_only_where_that_is_said() {
-    assert!(Verifier::default().verify(&HeaderMap::new(), BODY).is_err());
+    assert!(Verifier::default().verify(&HeaderMap::new(), BODY, NOW).is_err());
     let open = Verifier { allow_unsigned: true, ..Verifier::default() };
-    assert_eq!(open.verify(&HeaderMap::new(), BODY), Ok(Proof::Nothing));
+    assert_eq!(open.verify(&HeaderMap::new(), BODY, NOW), Ok(Proof::Nothing));
     let signed = Verifier { allow_unsigned: true, ..verifier() };
-    assert!(signed.verify(&HeaderMap::new(), BODY).is_err());
+    assert!(signed.verify(&HeaderMap::new(), BODY, NOW).is_err());
 }
 
 #[test]
@@ -155,4 +155,27 @@ fn of_the_headers_only_a_few_short_names_are_told() {
     let names = header_names(&found);
     assert_eq!(names.len(), 32);
     assert!(names.iter().all(|name| name.len() <= 64));
+}
+
+#[test]
+fn relays_sign_after_the_standard_webhooks_specification() {
+    // The example of the specification.
+    let body = br#"{"test": 2432232314}"#;
+    let relayed = Verifier {
+        secret: Some(secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")),
+        scheme: Scheme::StandardWebhooks,
+        ..Verifier::default()
+    };
+    let found = headers(&[
+        ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+        ("webhook-timestamp", "1614265330"),
+        ("webhook-signature", "v1,AAAA v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
+    ]);
+    let judge = |body: &[u8], now| relayed.verify(&found, body, now);
+    assert_eq!(judge(body, NOW), Ok(Proof::CurrentSecret));
+    assert_eq!(judge(body, NOW.after(MAX_SKEW)), Ok(Proof::CurrentSecret));
+    assert_eq!(judge(body, NOW.after(MAX_SKEW * 2)), Err(Unauthorized));
+    assert_eq!(judge(body, NOW.before(MAX_SKEW * 2)), Err(Unauthorized));
+    assert_eq!(judge(b"{}", NOW), Err(Unauthorized));
+    assert_eq!(relayed.verify(&HeaderMap::new(), body, NOW), Err(Unauthorized));
 }

@@ -60,6 +60,7 @@ where
         Limits::new(64),
         connections.clone(),
         CancellationToken::new(),
+        || {},
     ));
     Running { address, connections, events }
 }
