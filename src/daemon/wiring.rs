@@ -1,0 +1,98 @@
+//! From the config to what the parts are made of.
+
+use std::sync::Arc;
+
+use axum::http::HeaderName;
+use secrecy::SecretString;
+
+use crate::{
+    config::{
+        Admin, Config, Env, RequiredHeader, SecretError, SecretSource, SignatureEncoding,
+        SignatureHeader, SignaturePrefix, Webhook,
+    },
+    engine::TokenReader,
+    http::{
+        admin::{Access, AdminToken},
+        health::Details,
+        verify::{Encoding, Scheme, Signature, Verifier},
+        webhook::Settings,
+    },
+    model::health::TokenSource,
+};
+
+/// The environment, as the daemon keeps it for reading secrets anew.
+pub(super) type SharedEnv = Arc<dyn Env + Send + Sync>;
+
+/// Reads a secret.
+pub(super) fn secret(source: &SecretSource, env: &dyn Env) -> Result<SecretString, SecretError> {
+    Ok(SecretString::from(source.read(env)?.expose()))
+}
+
+/// Reads the platform's token whenever it is asked to.
+pub(super) fn token_reader(source: SecretSource, env: SharedEnv) -> TokenReader {
+    Arc::new(move || secret(&source, &*env).map_err(|error| error.to_string()))
+}
+
+/// Where a token comes from, as health's sentences tell it.
+pub(super) fn token_source(source: &SecretSource) -> TokenSource {
+    match source {
+        SecretSource::Env(_) => TokenSource::Env,
+        SecretSource::File(_) => TokenSource::File,
+        SecretSource::Credential(_) => TokenSource::Credential,
+    }
+}
+
+/// What webhooks are verified and read by.
+pub(super) fn webhook_settings(webhook: &Webhook, env: &dyn Env) -> Result<Settings, SecretError> {
+    let optional = |source: &Option<SecretSource>| {
+        source.as_ref().map(|source| secret(source, env)).transpose()
+    };
+    let require_header = match &webhook.require_header {
+        None => None,
+        Some(RequiredHeader { name, value }) => {
+            Some((header_name(name), secret(value, env)?))
+        }
+    };
+    let signature = Signature {
+        header: match &webhook.signature_header {
+            SignatureHeader::Any => None,
+            SignatureHeader::Named(name) => Some(header_name(name)),
+        },
+        encoding: match webhook.signature_encoding {
+            SignatureEncoding::Auto => Encoding::Auto,
+            SignatureEncoding::Hex => Encoding::Hex,
+            SignatureEncoding::Base64 => Encoding::Base64,
+        },
+        prefix: match &webhook.signature_prefix {
+            SignaturePrefix::Auto => None,
+            SignaturePrefix::Text(text) => Some(text.clone()),
+        },
+    };
+    let verifier = Verifier {
+        secret: optional(&webhook.secret)?,
+        previous_secret: optional(&webhook.previous_secret)?,
+        scheme: Scheme::Body(signature),
+        require_header,
+        allow_unsigned: webhook.allow_unsigned,
+    };
+    Ok(Settings { verifier, pointers: webhook.fields.clone() })
+}
+
+/// What opens the admin API.
+pub(super) fn access(admin: &Admin, env: &dyn Env) -> Result<Access, SecretError> {
+    let token = AdminToken::new(&secret(&admin.token, env)?);
+    Ok(Access { token, hosts: admin.hosts.clone() })
+}
+
+/// Who may see metrics, and health's details.
+pub(super) fn details(config: &Config, access: Option<&Access>) -> Details {
+    if config.server.open_metrics || config.server.listen.ip().is_loopback() {
+        Details::Open
+    } else {
+        Details::Operator(access.map(|access| access.token.clone()))
+    }
+}
+
+fn header_name(name: &str) -> HeaderName {
+    HeaderName::from_bytes(name.as_bytes()).expect("the config takes header names alone")
+}
