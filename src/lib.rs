@@ -1,6 +1,7 @@
 //! callwarden: a daemon that ends phone calls which outstay their time limit.
 
 pub mod cli;
+pub mod config;
 pub mod daemon;
 pub mod engine;
 pub mod http;

@@ -1,0 +1,358 @@
+//! The config as the rest of the program sees it (spec §3): once a [`Config`] exists, it is right.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use crate::model::{
+    ids::AgentId,
+    policy::{Enforcement as StopPolicy, Limits, Policy},
+};
+
+use super::{
+    env::Env,
+    error::{ConfigError, ConfigErrors, Source},
+    leaf,
+    mistake::Mistake,
+    secret::{Secret, SecretError, SecretSource},
+};
+
+/// A whole config file, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[admin]`; off when it is absent.
+    pub admin: Option<Admin>,
+    /// `[platform]`
+    pub platform: Platform,
+    /// `[webhook]`
+    pub webhook: Webhook,
+    /// `[store]`
+    pub store: Store,
+    /// `[enforcement]`
+    pub enforcement: Enforcement,
+    /// `[limits]`
+    pub limits: Limits,
+    /// The file it was read from.
+    pub origin: Origin,
+}
+
+impl Config {
+    /// What decisions about calls rest on.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy {
+            limits: self.limits.clone(),
+            enforcement: StopPolicy {
+                confirm_within: self.enforcement.confirm_within,
+                give_up_after: self.enforcement.give_up_after,
+            },
+            max_age: self.webhook.max_age,
+        }
+    }
+
+    /// The file's hash, for `callwarden_config_hash`: 48 bits, which a float holds exactly.
+    #[must_use]
+    pub fn config_hash(&self) -> u64 {
+        let digest = Sha256::digest(self.origin.source.text.as_bytes());
+        digest.iter().take(6).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+    }
+
+    /// Reads every secret that the file names, to tell at once which can't be had.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with any of them, each with its place in the file.
+    pub fn check_secrets(&self, env: &dyn Env) -> Result<(), ConfigErrors> {
+        let errors: Vec<_> = self
+            .origin
+            .secrets
+            .iter()
+            .filter_map(|named| {
+                let mistake = match named.source.read(env) {
+                    Ok(secret) if named.key == "store.url" => {
+                        leaf::database(secret.expose(), env).err()?
+                    }
+                    Ok(_) => return None,
+                    Err(error) => Mistake::Secret(named.source.clone(), error),
+                };
+                Some(ConfigError::at(
+                    &self.origin.source,
+                    named.key.clone(),
+                    named.span.clone(),
+                    mistake,
+                ))
+            })
+            .collect();
+        ConfigErrors::unless_empty(errors)
+    }
+}
+
+/// `[server]`: the listener for webhooks, health and metrics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// Where it listens; port 0 picks one.
+    pub listen: SocketAddr,
+    /// How the platform reaches us.
+    pub public_url: Option<Url>,
+    /// The most calls without outcome that are tracked.
+    pub max_calls: usize,
+    /// The most connections open at once.
+    pub max_connections: usize,
+    /// Whether metrics and details of health need no admin token off loopback.
+    pub open_metrics: bool,
+}
+
+/// `[admin]`: the listener for operators.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admin {
+    /// Where it listens; port 0 picks one.
+    pub listen: SocketAddr,
+    /// The operators' bearer token.
+    pub token: SecretSource,
+    /// Host names besides loopback that the page may be opened under, in lower case.
+    pub hosts: Vec<String>,
+}
+
+/// `[platform]`: how we reach the platform.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Platform {
+    /// The API's base: https, or http on loopback; no query, no trailing slash in its path.
+    pub base_url: Url,
+    /// Our bearer token.
+    pub token: SecretSource,
+    /// Our share of the platform's quota.
+    pub requests: Quota,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+/// A number of requests in any window of a length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests, 1 at least.
+    pub count: u32,
+    /// The window: a second, a minute or an hour.
+    pub window: Duration,
+}
+
+/// `[webhook]`: how webhooks prove where they come from, and what is read from them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Webhook {
+    /// The key of the signature.
+    pub secret: Option<SecretSource>,
+    /// A key that is accepted too, while the secret is being rotated.
+    pub previous_secret: Option<SecretSource>,
+    /// Which header holds the signature.
+    pub signature_header: SignatureHeader,
+    /// How the signature is written.
+    pub signature_encoding: SignatureEncoding,
+    /// What stands before the signature.
+    pub signature_prefix: SignaturePrefix,
+    /// A header that every webhook must carry.
+    pub require_header: Option<RequiredHeader>,
+    /// Whether webhooks need no proof when neither `secret` nor `require_header` is there.
+    pub allow_unsigned: bool,
+    /// Up to which age an event's own time is believed.
+    pub max_age: Duration,
+    /// Where fields are looked for in a body.
+    pub fields: Fields,
+}
+
+/// Which header holds the signature.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SignatureHeader {
+    /// A matching signature in any header will do.
+    #[default]
+    Any,
+    /// The header of this name, in lower case.
+    Named(String),
+}
+
+/// How a signature is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignatureEncoding {
+    /// Either way.
+    #[default]
+    Auto,
+    /// Hexadecimal.
+    Hex,
+    /// Base64.
+    Base64,
+}
+
+/// What stands before a signature in its header.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SignaturePrefix {
+    /// Any of the usual ones, or none.
+    #[default]
+    Auto,
+    /// Exactly this text.
+    Text(String),
+}
+
+/// A header that every webhook must carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequiredHeader {
+    /// Its name, in lower case.
+    pub name: String,
+    /// Its whole value.
+    pub value: SecretSource,
+}
+
+/// `[webhook.fields]`: JSON Pointers (RFC 6901) for each field, the first hit wins (spec §4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fields {
+    /// The event's name.
+    pub event: Vec<String>,
+    /// The call's id.
+    pub call_id: Vec<String>,
+    /// The provider's id of the call, looked for after `call_id`.
+    pub sid: Vec<String>,
+    /// The agent's id.
+    pub agent: Vec<String>,
+    /// When it happened.
+    pub time: Vec<String>,
+    /// The number called.
+    pub to: Vec<String>,
+    /// The number that calls.
+    pub from: Vec<String>,
+    /// Inbound or outbound.
+    pub direction: Vec<String>,
+    /// The campaign's id.
+    pub campaign: Vec<String>,
+    /// The call's context.
+    pub context: Vec<String>,
+    /// Whether it is a test call.
+    pub testing: Vec<String>,
+    /// Why it ended.
+    pub ended_reason: Vec<String>,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        let list = |pointers: &[&str]| pointers.iter().copied().map(str::to_owned).collect();
+        let places = |names: &[&str]| {
+            names
+                .iter()
+                .flat_map(|name| {
+                    ["", "/call", "/data", "/data/call"].map(|place| format!("{place}/{name}"))
+                })
+                .collect()
+        };
+        Self {
+            event: list(&["/event", "/event_type", "/type", "/data/event"]),
+            call_id: list(&["/call_id", "/call/id", "/data/call_id", "/data/call/id", "/data/id"]),
+            sid: list(&["/call_sid", "/data/call_sid", "/sid"]),
+            agent: list(&[
+                "/agent_id",
+                "/agent/id",
+                "/call/agent_id",
+                "/data/agent_id",
+                "/data/agent/id",
+            ]),
+            time: list(&["/timestamp", "/occurred_at", "/data/timestamp"]),
+            to: places(&["to", "to_phone_number"]),
+            from: places(&["from"]),
+            direction: places(&["direction"]),
+            campaign: places(&["campaign_id"]),
+            context: places(&["context"]),
+            testing: places(&["is_testing"]),
+            ended_reason: places(&["ended_reason"]),
+        }
+    }
+}
+
+/// `[store]`: where calls are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Store {
+    /// Which database.
+    pub url: StoreUrl,
+    /// How long outcomes are kept, 31 days at least.
+    pub history: Duration,
+}
+
+/// `store.url`, which may be a secret as it may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// Said in the file.
+    Plain(Database),
+    /// A secret holds the url.
+    Secret(SecretSource),
+}
+
+impl StoreUrl {
+    /// The database, whose url is read if it is a secret.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreUrlError`] when there is no such secret, or it is no url of a store.
+    pub fn database(&self, env: &dyn Env) -> Result<Database, StoreUrlError> {
+        match self {
+            Self::Plain(database) => Ok(database.clone()),
+            Self::Secret(source) => {
+                let url: Secret = source.read(env)?;
+                leaf::database(url.expose(), env).map_err(|_| StoreUrlError::NotAStore)
+            }
+        }
+    }
+}
+
+/// Why there is no database behind `store.url`.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreUrlError {
+    /// The secret that holds it can't be read.
+    #[error("the secret that `store.url` names cannot be had")]
+    Secret(#[from] SecretError),
+    /// The secret holds something else.
+    #[error("the secret that `store.url` names holds no url of a store, such as sqlite:PATH")]
+    NotAStore,
+}
+
+/// A database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// The SQLite file of this path, `$STATE_DIRECTORY` applied.
+    Sqlite(PathBuf),
+}
+
+/// `[enforcement]`: how limits are enforced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enforcement {
+    /// How long to wait for the end's webhook before asking the platform.
+    pub confirm_within: Duration,
+    /// How long to go on with a stop that the platform answers but does not carry out.
+    pub give_up_after: Duration,
+    /// How often the platform's list of calls is compared with ours; `None` is never.
+    pub reconcile_every: Option<Duration>,
+    /// Which listed calls are taken on.
+    pub adopt: Adopt,
+}
+
+/// Which of the calls that only the platform's list shows are taken on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Adopt {
+    /// Every call.
+    All,
+    /// Calls of agents in a rule, or heard of by webhook.
+    Known,
+    /// Calls of these agents.
+    Agents(Vec<AgentId>),
+}
+
+/// Where a [`Config`] comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    pub(super) source: Arc<Source>,
+    pub(super) secrets: Vec<NamedSecret>,
+}
+
+/// A secret's reference in the file.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct NamedSecret {
+    pub(super) key: String,
+    pub(super) span: std::ops::Range<usize>,
+    pub(super) source: SecretSource,
+}

@@ -1,0 +1,126 @@
+//! Durations, as they are read from the config file and written into it.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use toml::de::DeValue;
+
+use super::{mistake::Mistake, reader::wrong_type};
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
+/// `span` in units from days to nanoseconds, read back as the same; `format_duration` of
+/// humantime counts in months of 30.44 days.
+pub(super) fn shown(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let rest = span.subsec_nanos();
+    let units = [
+        (seconds / 86_400, "d"),
+        (seconds % 86_400 / 3600, "h"),
+        (seconds % 3600 / 60, "m"),
+        (seconds % 60, "s"),
+        (u64::from(rest / 1_000_000), "ms"),
+        (u64::from(rest % 1_000_000 / 1000), "us"),
+        (u64::from(rest % 1000), "ns"),
+    ];
+    let parts: Vec<_> = units
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, unit)| format!("{number}{unit}"))
+        .collect();
+    match parts.is_empty() {
+        true => "0s".to_owned(),
+        false => parts.join(" "),
+    }
+}
+
+/// A duration within `bounds`, as a humantime string.
+pub(super) fn within(
+    bounds: RangeInclusive<Duration>,
+) -> impl Fn(&DeValue<'_>) -> Result<Duration, Mistake> {
+    move |value| {
+        let expected = format!(
+            "a duration from \"{}\" to \"{}\"",
+            shown(*bounds.start()),
+            shown(*bounds.end())
+        );
+        let Some(text) = value.as_str() else {
+            let mistake = wrong_type(value, expected);
+            return Err(match value {
+                DeValue::Integer(seconds) => {
+                    mistake.mended(format!("write \"{seconds}s\" if seconds are meant"))
+                }
+                _ => mistake,
+            });
+        };
+        let wrong = || Mistake::bad(text, &expected);
+        if let Some(minutes) = capital_m(text) {
+            return Err(wrong().mended(format!(
+                "a capital M means months: write \"{minutes}\" if minutes are meant"
+            )));
+        }
+        let parsed =
+            if too_many_digits(text) { None } else { humantime::parse_duration(text).ok() };
+        match parsed {
+            Some(parsed) if bounds.contains(&parsed) => Ok(parsed),
+            Some(_) => Err(wrong()),
+            None if text.parse::<u64>().is_ok() => {
+                Err(wrong().mended(format!("write \"{text}s\" if seconds are meant")))
+            }
+            None => Err(wrong().mended("units are ms, s, m, h and d, each after its number")),
+        }
+    }
+}
+
+/// A duration [`within`] bounds, or `None` for one of no length, which switches something off.
+pub(super) fn within_or_off(
+    bounds: RangeInclusive<Duration>,
+) -> impl Fn(&DeValue<'_>) -> Result<Option<Duration>, Mistake> {
+    move |value| {
+        let off = value.as_str().is_some_and(|text| {
+            !too_many_digits(text)
+                && humantime::parse_duration(text).is_ok_and(|span| span.is_zero())
+        });
+        if off {
+            return Ok(None);
+        }
+        within(bounds.clone())(value).map(Some)
+    }
+}
+
+/// `text` with its capital M, humantime's month, in lower case; `None` if it has none.
+fn capital_m(text: &str) -> Option<String> {
+    let is_unit = |word: &str| word == "M";
+    text.split(|c: char| !c.is_ascii_alphabetic()).any(is_unit).then(|| text.replace('M', "m"))
+}
+
+/// Whether `text` has more digits than any duration needs: humantime 2.4 panics when its sum of
+/// seconds runs over in the last step, which takes 20 of them.
+fn too_many_digits(text: &str) -> bool {
+    text.chars().filter(char::is_ascii_digit).count() > 15
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn durations_are_shown_in_the_units_people_write() {
+        assert_eq!(shown(31 * DAY), "31d");
+        assert_eq!(shown(90 * MINUTE), "1h 30m");
+        assert_eq!(shown(Duration::from_millis(100)), "100ms");
+        assert_eq!(shown(Duration::ZERO), "0s");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_as_the_same(span in 0_u64..40 * 86_400, nanos in 0_u32..1_000_000_000) {
+            let span = Duration::new(span, nanos);
+            prop_assert_eq!(humantime::parse_duration(&shown(span)).unwrap(), span);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Layer 1: the config file (spec §3). It is read once into a [`Config`], which can't be wrong;
+//! whatever is wrong with the file is said at once, each mistake with its place and its mend.
+
+mod advice;
+mod checked;
+mod cross;
+mod duration;
+mod env;
+mod error;
+mod file;
+mod leaf;
+mod mistake;
+mod print;
+mod reader;
+mod secret;
+mod suggest;
+mod summary;
+mod unsupported;
+
+#[cfg(test)]
+mod mistakes;
+#[cfg(test)]
+mod tests;
+
+use std::{fs, path::Path};
+
+pub use self::{
+    advice::{Advice, Weight, advice},
+    checked::{
+        Admin, Adopt, Config, Database, Enforcement, Fields, Origin, Platform, Quota,
+        RequiredHeader, Server, SignatureEncoding, SignatureHeader, SignaturePrefix, Store,
+        StoreUrl, StoreUrlError, Webhook,
+    },
+    env::{Env, ProcessEnv},
+    error::{ConfigError, ConfigErrors},
+    mistake::Mistake,
+    print::print,
+    secret::{Secret, SecretError, SecretSource},
+    summary::amounts_to,
+};
+
+/// The commented example, which is also the defaults: what `callwarden init` prints.
+pub const EXAMPLE: &str = include_str!("../../config/callwarden.toml");
+
+/// Reads the config file at `path`. The secrets it names are not read:
+/// [`Config::check_secrets`] does that.
+///
+/// # Errors
+///
+/// All that is wrong with the file.
+pub fn load(path: &Path, env: &dyn Env) -> Result<Config, ConfigErrors> {
+    let of_file = |mistake| ConfigErrors::one(ConfigError::of_file(path, String::new(), mistake));
+    let bytes = fs::read(path).map_err(|error| of_file(Mistake::Unreadable(error)))?;
+    let text = String::from_utf8(bytes).map_err(|_| of_file(Mistake::NotText))?;
+    parse(path, text, env)
+}
+
+/// Reads a config file's `text`, which comes from `path`.
+///
+/// # Errors
+///
+/// All that is wrong with the text.
+pub fn parse(path: &Path, text: String, env: &dyn Env) -> Result<Config, ConfigErrors> {
+    file::parse(path, text, unsupported::UNSUPPORTED, env)
+}
+
+/// `text` as a TOML string.
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}

@@ -1,0 +1,260 @@
+//! A config as the file that says it, which `callwarden check --print` shows: every default is
+//! written out, secrets are the references they are.
+
+use std::{fmt, time::Duration};
+
+use crate::model::policy::Limits;
+
+use super::{
+    checked::{
+        Admin, Adopt, Config, Database, Enforcement, Fields, Platform, Quota, RequiredHeader,
+        Server, SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook,
+    },
+    duration::{HOUR, MINUTE, shown},
+    quoted,
+    unsupported::UNSUPPORTED,
+};
+
+/// The config in force as a config file, every default written out; read again, it is the same.
+#[must_use]
+pub fn print(config: &Config) -> String {
+    print_without(config, UNSUPPORTED)
+}
+
+/// As [`print()`], without the keys listed as `unsupported`.
+pub(super) fn print_without(config: &Config, unsupported: &[&str]) -> String {
+    let Config { server, admin, platform, webhook, store, enforcement, limits, origin: _ } = config;
+    let mut page = Page { text: String::new(), section: "", unsupported };
+    print_server(&mut page, server);
+    if let Some(admin) = admin {
+        print_admin(&mut page, admin);
+    }
+    print_platform(&mut page, platform);
+    print_webhook(&mut page, webhook);
+    print_store(&mut page, store);
+    print_enforcement(&mut page, enforcement);
+    print_limits(&mut page, limits);
+    page.text
+}
+
+/// A config file being written.
+struct Page<'u> {
+    text: String,
+    section: &'static str,
+    unsupported: &'u [&'u str],
+}
+
+impl Page<'_> {
+    fn section(&mut self, name: &'static str) {
+        let gap = if self.text.is_empty() { "" } else { "\n" };
+        self.text.push_str(&format!("{gap}[{name}]\n"));
+        self.section = name;
+    }
+
+    fn key(&mut self, key: &str, value: impl fmt::Display) {
+        let path = format!("{}.{key}", self.section);
+        if !self.unsupported.contains(&path.as_str()) {
+            self.text.push_str(&format!("{key} = {value}\n"));
+        }
+    }
+
+    fn text(&mut self, key: &str, value: impl fmt::Display) {
+        self.key(key, quoted(&value.to_string()));
+    }
+
+    fn span(&mut self, key: &str, value: Duration) {
+        self.text(key, shown(value));
+    }
+
+    fn list(&mut self, key: &str, items: &[impl AsRef<str>]) {
+        let items: Vec<_> = items.iter().map(|item| quoted(item.as_ref())).collect();
+        self.key(key, format!("[{}]", items.join(", ")));
+    }
+}
+
+fn print_server(page: &mut Page<'_>, server: &Server) {
+    let Server { listen, public_url, max_calls, max_connections, open_metrics } = server;
+    page.section("server");
+    page.text("listen", listen);
+    if let Some(url) = public_url {
+        page.text("public_url", url);
+    }
+    page.key("max_calls", max_calls);
+    page.key("max_connections", max_connections);
+    page.key("open_metrics", open_metrics);
+}
+
+fn print_admin(page: &mut Page<'_>, admin: &Admin) {
+    let Admin { listen, token, hosts } = admin;
+    page.section("admin");
+    page.text("listen", listen);
+    page.key("token", token);
+    page.list("hosts", hosts);
+}
+
+fn print_platform(page: &mut Page<'_>, platform: &Platform) {
+    let Platform { base_url, token, requests, timeout } = platform;
+    page.section("platform");
+    page.text("base_url", base_url);
+    page.key("token", token);
+    page.text("requests", requests);
+    page.span("timeout", *timeout);
+}
+
+fn print_webhook(page: &mut Page<'_>, webhook: &Webhook) {
+    let Webhook {
+        secret,
+        previous_secret,
+        signature_header,
+        signature_encoding,
+        signature_prefix,
+        require_header,
+        allow_unsigned,
+        max_age,
+        fields,
+    } = webhook;
+    page.section("webhook");
+    if let Some(secret) = secret {
+        page.key("secret", secret);
+    }
+    if let Some(secret) = previous_secret {
+        page.key("previous_secret", secret);
+    }
+    page.text("signature_header", signature_header);
+    page.text("signature_encoding", signature_encoding);
+    page.text("signature_prefix", signature_prefix);
+    if let Some(RequiredHeader { name, value }) = require_header {
+        page.key("require_header", format!("{{ name = {}, value = {value} }}", quoted(name)));
+    }
+    page.key("allow_unsigned", allow_unsigned);
+    page.span("max_age", *max_age);
+
+    let Fields {
+        event,
+        call_id,
+        sid,
+        agent,
+        time,
+        to,
+        from,
+        direction,
+        campaign,
+        context,
+        testing,
+        ended_reason,
+    } = fields;
+    page.section("webhook.fields");
+    page.list("event", event);
+    page.list("call_id", call_id);
+    page.list("sid", sid);
+    page.list("agent", agent);
+    page.list("time", time);
+    page.list("to", to);
+    page.list("from", from);
+    page.list("direction", direction);
+    page.list("campaign", campaign);
+    page.list("context", context);
+    page.list("testing", testing);
+    page.list("ended_reason", ended_reason);
+}
+
+fn print_store(page: &mut Page<'_>, store: &Store) {
+    let Store { url, history } = store;
+    page.section("store");
+    match url {
+        StoreUrl::Plain(Database::Sqlite(path)) => {
+            page.text("url", format!("sqlite:{}", path.display()));
+        }
+        StoreUrl::Secret(source) => page.key("url", source),
+    }
+    page.span("history", *history);
+}
+
+fn print_enforcement(page: &mut Page<'_>, enforcement: &Enforcement) {
+    let Enforcement { confirm_within, give_up_after, reconcile_every, adopt } = enforcement;
+    page.section("enforcement");
+    page.span("confirm_within", *confirm_within);
+    page.span("give_up_after", *give_up_after);
+    page.span("reconcile_every", reconcile_every.unwrap_or_default());
+    match adopt {
+        Adopt::All => page.text("adopt", "all"),
+        Adopt::Known => page.text("adopt", "known"),
+        Adopt::Agents(agents) => {
+            let ids: Vec<_> = agents.iter().map(|agent| agent.as_str()).collect();
+            page.list("adopt", &ids);
+        }
+    }
+}
+
+fn print_limits(page: &mut Page<'_>, limits: &Limits) {
+    let Limits { total, after, .. } = limits;
+    page.section("limits");
+    if total.is_none() {
+        page.key("unlimited", true);
+    }
+    for (name, limit) in plain_limits(limits) {
+        page.span(name, limit);
+    }
+    let after: Vec<_> = after
+        .iter()
+        .map(|(kind, limit)| format!("{} = {}", kind.short_name(), quoted(&shown(*limit))))
+        .collect();
+    if !after.is_empty() {
+        page.key("after", format!("{{ {} }}", after.join(", ")));
+    }
+}
+
+/// The limits that are set, except those after events.
+pub(super) fn plain_limits(limits: &Limits) -> impl Iterator<Item = (&'static str, Duration)> {
+    let Limits { total, ringing, connected, talking, voicemail, no_conversation, after: _ } =
+        *limits;
+    [
+        ("total", total),
+        ("ringing", ringing),
+        ("connected", connected),
+        ("talking", talking),
+        ("voicemail", voicemail),
+        ("no_conversation", no_conversation),
+    ]
+    .into_iter()
+    .filter_map(|(name, limit)| Some((name, limit?)))
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let window = match self.window {
+            HOUR => "h",
+            MINUTE => "min",
+            _ => "s",
+        };
+        write!(f, "{}/{window}", self.count)
+    }
+}
+
+impl fmt::Display for SignatureHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "any",
+            Self::Named(name) => name,
+        })
+    }
+}
+
+impl fmt::Display for SignatureEncoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Hex => "hex",
+            Self::Base64 => "base64",
+        })
+    }
+}
+
+impl fmt::Display for SignaturePrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Text(text) => text,
+        })
+    }
+}
