@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::model::{
+    decode::pointers::Pointers,
     ids::AgentId,
     policy::{Enforcement as StopPolicy, Limits, Policy},
 };
@@ -157,8 +158,8 @@ pub struct Webhook {
     pub allow_unsigned: bool,
     /// Up to which age an event's own time is believed.
     pub max_age: Duration,
-    /// Where fields are looked for in a body.
-    pub fields: Fields,
+    /// Where fields are looked for in a body (`[webhook.fields]`).
+    pub fields: Pointers,
 }
 
 /// Which header holds the signature.
@@ -200,69 +201,6 @@ pub struct RequiredHeader {
     pub name: String,
     /// Its whole value.
     pub value: SecretSource,
-}
-
-/// `[webhook.fields]`: JSON Pointers (RFC 6901) for each field, the first hit wins (spec §4).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fields {
-    /// The event's name.
-    pub event: Vec<String>,
-    /// The call's id.
-    pub call_id: Vec<String>,
-    /// The provider's id of the call, looked for after `call_id`.
-    pub sid: Vec<String>,
-    /// The agent's id.
-    pub agent: Vec<String>,
-    /// When it happened.
-    pub time: Vec<String>,
-    /// The number called.
-    pub to: Vec<String>,
-    /// The number that calls.
-    pub from: Vec<String>,
-    /// Inbound or outbound.
-    pub direction: Vec<String>,
-    /// The campaign's id.
-    pub campaign: Vec<String>,
-    /// The call's context.
-    pub context: Vec<String>,
-    /// Whether it is a test call.
-    pub testing: Vec<String>,
-    /// Why it ended.
-    pub ended_reason: Vec<String>,
-}
-
-impl Default for Fields {
-    fn default() -> Self {
-        let list = |pointers: &[&str]| pointers.iter().copied().map(str::to_owned).collect();
-        let places = |names: &[&str]| {
-            names
-                .iter()
-                .flat_map(|name| {
-                    ["", "/call", "/data", "/data/call"].map(|place| format!("{place}/{name}"))
-                })
-                .collect()
-        };
-        Self {
-            event: list(&["/event", "/event_type", "/type", "/data/event"]),
-            call_id: list(&["/call_id", "/call/id", "/data/call_id", "/data/call/id", "/data/id"]),
-            sid: list(&["/call_sid", "/data/call_sid", "/sid"]),
-            agent: list(&[
-                "/agent_id",
-                "/agent/id",
-                "/call/agent_id",
-                "/data/agent_id",
-                "/data/agent/id",
-            ]),
-            time: list(&["/timestamp", "/occurred_at", "/data/timestamp"]),
-            to: places(&["to", "to_phone_number"]),
-            from: places(&["from"]),
-            direction: places(&["direction"]),
-            campaign: places(&["campaign_id"]),
-            context: places(&["context"]),
-            testing: places(&["is_testing"]),
-            ended_reason: places(&["ended_reason"]),
-        }
-    }
 }
 
 /// `[store]`: where calls are kept.

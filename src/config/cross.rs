@@ -1,5 +1,7 @@
 //! What must go together in a config file: values that are right alone, but not with others.
 
+use crate::model::decode::pointers::Field;
+
 use super::{
     checked::{Admin, Enforcement, Server, Webhook},
     duration::shown,
@@ -22,7 +24,7 @@ pub(super) fn check(root: &mut Section<'_, '_, '_>, parts: &Parts<'_>) {
     times(root, parts.enforcement);
 
     let fields = &parts.webhook.fields;
-    if fields.call_id.is_empty() && fields.sid.is_empty() {
+    if fields.of(Field::CallId).is_empty() && fields.of(Field::Sid).is_empty() {
         root.conflict(
             "webhook.fields.call_id",
             conflict(

@@ -4,11 +4,15 @@ use std::{ops::Range, path::Path, sync::Arc, time::Duration};
 
 use toml::de::{DeTable, DeValue};
 
-use crate::model::{event::EventKind, policy::Limits};
+use crate::model::{
+    decode::pointers::{Field, Pointers},
+    event::EventKind,
+    policy::Limits,
+};
 
 use super::{
     checked::{
-        Admin, Adopt, Config, Enforcement, Fields, Origin, Platform, RequiredHeader, Server,
+        Admin, Adopt, Config, Enforcement, Origin, Platform, RequiredHeader, Server,
         SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook,
     },
     cross,
@@ -198,24 +202,14 @@ fn required_header(part: &mut Section<'_, '_, '_>) -> Option<RequiredHeader> {
     Some(RequiredHeader { name: name?, value: value? })
 }
 
-fn fields(part: &mut Section<'_, '_, '_>) -> Fields {
-    let default = Fields::default();
-    let mut list =
-        |key, default| part.list(key, "a list of JSON Pointers", leaf::pointer).unwrap_or(default);
-    Fields {
-        event: list("event", default.event),
-        call_id: list("call_id", default.call_id),
-        sid: list("sid", default.sid),
-        agent: list("agent", default.agent),
-        time: list("time", default.time),
-        to: list("to", default.to),
-        from: list("from", default.from),
-        direction: list("direction", default.direction),
-        campaign: list("campaign", default.campaign),
-        context: list("context", default.context),
-        testing: list("testing", default.testing),
-        ended_reason: list("ended_reason", default.ended_reason),
+fn fields(part: &mut Section<'_, '_, '_>) -> Pointers {
+    let mut pointers = Pointers::default();
+    for field in Field::ALL {
+        if let Some(places) = part.list(field.key(), "a list of JSON Pointers", leaf::pointer) {
+            pointers.replace(field, places);
+        }
     }
+    pointers
 }
 
 fn store(part: &mut Section<'_, '_, '_>) -> Option<Store> {

@@ -9,7 +9,7 @@ use std::{
 use toml::de::DeValue;
 use url::{Host, Url};
 
-use crate::model::ids::AgentId;
+use crate::model::{decode::pointers::Pointer, ids::AgentId};
 
 use super::{
     checked::{Adopt, Database, Quota, SignatureEncoding, SignatureHeader, SignaturePrefix},
@@ -236,18 +236,14 @@ pub(super) fn signature_prefix(value: &DeValue<'_>) -> Result<SignaturePrefix, M
 }
 
 /// A JSON Pointer (RFC 6901) to something inside a body.
-pub(super) fn pointer(value: &DeValue<'_>) -> Result<String, Mistake> {
+pub(super) fn pointer(value: &DeValue<'_>) -> Result<Pointer, Mistake> {
     const EXPECTED: &str = "a JSON Pointer, such as \"/call/id\"";
     let pointer = text(value, EXPECTED)?;
-    let wrong = |mend: String| Err(Mistake::bad(pointer, EXPECTED).mended(mend));
+    let wrong = |mend: String| Err::<Pointer, _>(Mistake::bad(pointer, EXPECTED).mended(mend));
     if !pointer.starts_with('/') {
         return wrong(format!("write \"/{}\"", pointer.replace('.', "/")));
     }
-    let escapes_well = |rest: &str| rest.starts_with(['0', '1']);
-    if !pointer.split('~').skip(1).all(escapes_well) {
-        return wrong("~ is written ~0, and / in a name ~1".to_owned());
-    }
-    Ok(pointer.to_owned())
+    Pointer::parse(pointer).or_else(|_| wrong("~ is written ~0, and / in a name ~1".to_owned()))
 }
 
 /// Which listed calls are taken on.

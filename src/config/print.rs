@@ -3,12 +3,15 @@
 
 use std::{fmt, time::Duration};
 
-use crate::model::policy::Limits;
+use crate::model::{
+    decode::pointers::{Field, Pointer},
+    policy::Limits,
+};
 
 use super::{
     checked::{
-        Admin, Adopt, Config, Database, Enforcement, Fields, Platform, Quota, RequiredHeader,
-        Server, SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook,
+        Admin, Adopt, Config, Database, Enforcement, Platform, Quota, RequiredHeader, Server,
+        SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook,
     },
     duration::{HOUR, MINUTE, shown},
     quoted,
@@ -129,33 +132,11 @@ fn print_webhook(page: &mut Page<'_>, webhook: &Webhook) {
     page.key("allow_unsigned", allow_unsigned);
     page.span("max_age", *max_age);
 
-    let Fields {
-        event,
-        call_id,
-        sid,
-        agent,
-        time,
-        to,
-        from,
-        direction,
-        campaign,
-        context,
-        testing,
-        ended_reason,
-    } = fields;
     page.section("webhook.fields");
-    page.list("event", event);
-    page.list("call_id", call_id);
-    page.list("sid", sid);
-    page.list("agent", agent);
-    page.list("time", time);
-    page.list("to", to);
-    page.list("from", from);
-    page.list("direction", direction);
-    page.list("campaign", campaign);
-    page.list("context", context);
-    page.list("testing", testing);
-    page.list("ended_reason", ended_reason);
+    for field in Field::ALL {
+        let places: Vec<_> = fields.of(field).iter().map(Pointer::as_str).collect();
+        page.list(field.key(), &places);
+    }
 }
 
 fn print_store(page: &mut Page<'_>, store: &Store) {

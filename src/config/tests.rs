@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use proptest::prelude::*;
 
-use crate::model::{event::EventKind, ids::AgentId};
+use crate::model::{
+    decode::pointers::{Field, Pointer, Pointers},
+    event::EventKind,
+    ids::AgentId,
+};
 
 use super::{
     duration::{DAY, HOUR, MINUTE, SECOND},
@@ -164,9 +168,10 @@ fn limits_after_events_are_in_stored_order() {
 fn a_list_of_pointers_replaces_the_default() {
     let text = format!("{LEAST}\n[webhook.fields]\ncall_id = [\"/a~1b/~0\"]\nto = []");
     let fields = read(&text).webhook.fields;
-    assert_eq!(fields.call_id, ["/a~1b/~0"]);
-    assert!(fields.to.is_empty());
-    assert_eq!(fields.sid, Fields::default().sid);
+    let places = |field| fields.of(field).iter().map(Pointer::as_str).collect::<Vec<_>>();
+    assert_eq!(places(Field::CallId), ["/a~1b/~0"]);
+    assert!(places(Field::To).is_empty());
+    assert_eq!(fields.of(Field::Sid), Pointers::default().of(Field::Sid));
 }
 
 #[test]

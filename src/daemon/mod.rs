@@ -9,10 +9,7 @@ mod wiring;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tokio::{
-    net::TcpListener,
-    sync::watch,
-};
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -144,15 +141,12 @@ impl Daemon {
             readiness: readiness.clone(),
             details: details.clone(),
         };
-        let app = webhook::router(
-            engine.clone(),
-            Arc::clone(&all_metrics),
-            told,
-            deliveries.clone(),
-        )
-        .merge(health::router(probes))
-        .merge(metrics::router(engine.clone(), details));
-        let limits = server::Limits::new(config.server.max_connections);
+        let app =
+            webhook::router(engine.clone(), Arc::clone(&all_metrics), told, deliveries.clone())
+                .merge(health::router(probes))
+                .merge(metrics::router(engine.clone(), details));
+        let limits =
+            server::Limits::new(u32::try_from(config.server.max_connections).unwrap_or(u32::MAX));
         let listener = |task, socket, app, name| Listener {
             task,
             socket,
@@ -194,16 +188,8 @@ impl Daemon {
 
     /// Turns until `stop`, or until a loop dies; then drains, within ten seconds.
     pub async fn run(self, stop: CancellationToken) -> Ended {
-        let Self {
-            engine,
-            webhooks,
-            admin,
-            settings,
-            readiness,
-            liveness,
-            deliveries,
-            recovering,
-        } = self;
+        let Self { engine, webhooks, admin, settings, readiness, liveness, deliveries, recovering } =
+            self;
         let supervisor = Supervisor::default();
         let stages = drain::Stages::default();
         let requests = TaskTracker::new();
@@ -223,8 +209,7 @@ impl Daemon {
             let clock = engine.clock().clone();
             let beat = move || pulse.beat(clock.now().mono);
             let connections = connections.clone();
-            let served =
-                server::serve(socket, app, limits, connections, accept.clone(), beat);
+            let served = server::serve(socket, app, limits, connections, accept.clone(), beat);
             supervisor.spawn(task, accept, served);
         }
         if let Some(every) = systemd::watchdog_every() {

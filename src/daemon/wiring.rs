@@ -49,9 +49,7 @@ pub(super) fn webhook_settings(webhook: &Webhook, env: &dyn Env) -> Result<Setti
     };
     let require_header = match &webhook.require_header {
         None => None,
-        Some(RequiredHeader { name, value }) => {
-            Some((header_name(name), secret(value, env)?))
-        }
+        Some(RequiredHeader { name, value }) => Some((header_name(name), secret(value, env)?)),
     };
     let signature = Signature {
         header: match &webhook.signature_header {

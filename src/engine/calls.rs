@@ -268,7 +268,7 @@ impl Calls {
             }
             let waits = call.is_queued() || call.is_looked_up();
             if waits && !self.desk.has(&call.id) {
-                let deadline = call.deadline().map_or(self.clock.now().mono, |due| due.at);
+                let deadline = call.deadline().map_or_else(|| self.clock.now().mono, |due| due.at);
                 if call.is_queued() {
                     self.desk.want(Kind::Repeat, deadline, &call.id);
                 }

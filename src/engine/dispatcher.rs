@@ -73,7 +73,7 @@ impl Dispatcher {
                 let begun = self.shared.desk.begun(id).unwrap_or_else(|| Begun {
                     lookup: Lookup::of(&call, self.now().mono),
                     kind,
-                    deadline: call.deadline().map_or(self.now().mono, |due| due.at),
+                    deadline: call.deadline().map_or_else(|| self.now().mono, |due| due.at),
                     was_answered: false,
                 });
                 self.look_up(id, begun)
@@ -108,7 +108,7 @@ impl Dispatcher {
         }
         if let Some(ticket) = self.shared.calls.ticket(id) {
             // Whether in time or not, the request leaves.
-            drop(tokio::time::timeout(left, ticket.is_durable()).await);
+            drop(tokio::time::timeout(left, ticket.made_durable()).await);
         }
     }
 

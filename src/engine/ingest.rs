@@ -44,7 +44,7 @@ impl Engine {
             received => received,
         };
         let Some(ticket) = changed.ticket else { return Ok(received) };
-        match tokio::time::timeout(PATIENCE, ticket.is_durable()).await {
+        match tokio::time::timeout(PATIENCE, ticket.made_durable()).await {
             Ok(true) => Ok(received),
             Ok(false) | Err(_) => Err(Refusal::NotDurable),
         }

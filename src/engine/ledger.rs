@@ -46,7 +46,7 @@ pub(super) struct Ticket(oneshot::Receiver<bool>);
 
 impl Ticket {
     /// Waits until that is known: whether the call is durable as it was, or newer.
-    pub(super) async fn is_durable(self) -> bool {
+    pub(super) async fn made_durable(self) -> bool {
         self.0.await.unwrap_or(false)
     }
 }
@@ -55,7 +55,7 @@ impl Waiter {
     /// The call is durable, or cannot be made so now.
     pub(super) fn tell(self, is_durable: bool) {
         // Whoever waited may have left: a client hung up, a time-out passed.
-        drop(self.tell.send(is_durable));
+        self.tell.send(is_durable).unwrap_or_default();
     }
 }
 

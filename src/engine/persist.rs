@@ -173,7 +173,7 @@ impl Persist {
     }
 
     fn failing(&mut self, error: &StoreError) {
-        let since = *self.failing_since.get_or_insert(self.shared.clock.now().mono);
+        let since = *self.failing_since.get_or_insert_with(|| self.shared.clock.now().mono);
         self.shared.ledger.set_failing(true);
         self.shared.signs.store_fails(error.to_string(), since);
     }

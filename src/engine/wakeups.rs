@@ -70,11 +70,6 @@ impl Wakeups {
         }
     }
 
-    /// Every wake-up that the timer has.
-    pub(super) fn armed(&self) -> Vec<(CallId, Mono)> {
-        self.state().armed.iter().map(|(id, at)| (id.clone(), *at)).collect()
-    }
-
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -114,18 +114,8 @@ pub struct Pointers([Box<[Pointer]>; Field::ALL.len()]);
 
 impl Pointers {
     /// Looks for `field` at `places` alone, in this order; at none of them if the list is empty.
-    ///
-    /// # Errors
-    ///
-    /// [`PointerError`] names the first place that is no JSON Pointer; nothing is changed then.
-    pub fn replace(
-        &mut self,
-        field: Field,
-        places: &[impl AsRef<str>],
-    ) -> Result<(), PointerError> {
-        self.0[field as usize] =
-            places.iter().map(|text| Pointer::parse(text.as_ref())).collect::<Result<_, _>>()?;
-        Ok(())
+    pub fn replace(&mut self, field: Field, places: Vec<Pointer>) {
+        self.0[field as usize] = places.into();
     }
 
     /// Where `field` is looked for, in order.
