@@ -32,7 +32,7 @@ pub(super) type Client = legacy::Client<HttpConnector, Full<Bytes>>;
 pub(super) struct Delivery {
     pub(super) webhook: String,
     /// Its entry in the platform's delivery log.
-    pub(super) log: Option<usize>,
+    pub(super) log: Option<u64>,
     pub(super) event: String,
     pub(super) call: String,
     pub(super) agent: String,

@@ -268,9 +268,9 @@ impl World {
         self.timeline.plan(due, Step::Post(delivery));
     }
 
-    fn log(&mut self, delivery: &Delivery, now: Micros) -> usize {
-        self.logs.push(Log {
-            id: format!("log-{}", self.logs.len() + 1),
+    fn log(&mut self, delivery: &Delivery, now: Micros) -> u64 {
+        self.logs.add(|seq| Log {
+            seq,
             webhook: delivery.webhook.clone(),
             event: delivery.event.clone(),
             call: delivery.call.clone(),
@@ -281,12 +281,11 @@ impl World {
             duration_ms: None,
             body: delivery.body.clone(),
             created_at: now,
-        });
-        self.logs.len() - 1
+        })
     }
 
     fn log_attempt(&mut self, delivery: &Delivery, receipt: &Receipt) {
-        let Some(log) = delivery.log.and_then(|index| self.logs.get_mut(index)) else {
+        let Some(log) = delivery.log.and_then(|seq| self.logs.entry(seq)) else {
             return;
         };
         log.attempt = delivery.attempt;
@@ -295,25 +294,22 @@ impl World {
     }
 
     fn close_log(&mut self, delivery: &Delivery, status: LogStatus) {
-        if let Some(log) = delivery.log.and_then(|index| self.logs.get_mut(index)) {
+        if let Some(log) = delivery.log.and_then(|seq| self.logs.entry(seq)) {
             log.status = status;
         }
     }
 
     /// Sends a failed delivery once more, with the webhook's present settings. False: it can't be.
     pub(super) fn retry_log(&mut self, webhook: &str, log: &str) -> Option<bool> {
-        let index = self
-            .logs
-            .iter()
-            .position(|one| one.webhook == webhook && one.id == log)?;
-        let log = self.logs.get_mut(index)?;
+        let seq = log.strip_prefix("log-")?.parse().ok()?;
+        let log = self.logs.entry(seq).filter(|log| log.webhook == webhook)?;
         if log.status != LogStatus::Failed {
             return Some(false);
         }
         log.status = LogStatus::Retrying;
         let delivery = Delivery {
             webhook: log.webhook.clone(),
-            log: Some(index),
+            log: Some(seq),
             event: log.event.clone(),
             call: log.call.clone(),
             agent: log.agent.clone(),

@@ -1,12 +1,12 @@
 //! What every request to the platform passes: it is recorded, befallen by faults, counted against
 //! the quota, and asked for its token. Only then does the API see it.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -32,7 +32,7 @@ pub(super) struct Ineffective;
 /// What is known of a request before it is handled.
 struct Visit {
     seq: u64,
-    delay: std::time::Duration,
+    delay: Duration,
     interference: Option<Interference>,
 }
 
@@ -41,29 +41,58 @@ pub(super) async fn gate(
     request: Request,
     next: Next,
 ) -> Response {
+    let (visit, request) = receive(&shared, request).await;
+    let seq = visit.seq;
+    // In a task of its own: as with the real platform, a client that hangs up undoes nothing.
+    let passing = shared
+        .tasks
+        .spawn(pass(Arc::clone(&shared), visit, request, next));
+    let response = passing.await.unwrap_or_else(|_| answer::cut());
+    shared.act(|world| world.answered(seq, &response));
+    response
+}
+
+/// Reads and records a request.
+async fn receive(shared: &Arc<Shared>, request: Request) -> (Visit, Request) {
     let arrived = clock::now();
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, 1 << 20).collect().await;
     let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-    let wants_json = accepts_json(&parts.headers);
-    let path = parts.uri.path().to_owned();
     let visit = shared.act(|world| world.receive(&parts, &body, arrived));
+    (visit, Request::from_parts(parts, Body::from(body)))
+}
 
-    sleep(visit.delay).await;
-    let mut request = Request::from_parts(parts, Body::from(body));
+/// Lets a request pass, as far as faults let it and until the sim stops.
+async fn pass(shared: Arc<Shared>, visit: Visit, request: Request, next: Next) -> Response {
+    let passing = async {
+        sleep(visit.delay).await;
+        let wants_json = accepts_json(request.headers());
+        let response = hinder_or_handle(&shared, &visit, request, next).await;
+        let response = unkind(shared.act(|world| world.reshape(response)), wants_json);
+        spoil(visit.interference, response).await
+    };
+    shared
+        .stopping
+        .run_until_cancelled(passing)
+        .await
+        .unwrap_or_else(answer::cut)
+}
+
+async fn hinder_or_handle(
+    shared: &Arc<Shared>,
+    visit: &Visit,
+    mut request: Request,
+    next: Next,
+) -> Response {
     if visit.interference == Some(Interference::Ineffective) {
         request.extensions_mut().insert(Ineffective);
     }
-    let response = match visit
-        .interference
-        .and_then(|one| shared.act(|w| w.hinder(one, &path)))
-    {
+    let path = request.uri().path();
+    let hindrance = |one| shared.act(|world| world.hinder(one, path));
+    match visit.interference.and_then(hindrance) {
         Some(instead) => instead,
-        None => handle(&shared, visit.seq, request, next).await,
-    };
-    let response = unkind(shared.act(|world| world.reshape(response)), wants_json);
-    let response = spoil(&shared, visit.interference, response).await;
-    shared.act(|world| world.answered(visit.seq, response))
+        None => handle(shared, visit.seq, request, next).await,
+    }
 }
 
 async fn handle(shared: &Arc<Shared>, seq: u64, request: Request, next: Next) -> Response {
@@ -87,7 +116,7 @@ async fn handle(shared: &Arc<Shared>, seq: u64, request: Request, next: Next) ->
 }
 
 impl World {
-    fn receive(&mut self, parts: &axum::http::request::Parts, body: &Bytes, at: Micros) -> Visit {
+    fn receive(&mut self, parts: &Parts, body: &Bytes, at: Micros) -> Visit {
         let path = parts.uri.path();
         let endpoint = endpoint(&parts.method, path);
         let call = (endpoint == Scope::EndCall)
@@ -219,14 +248,12 @@ impl World {
         response
     }
 
-    fn answered(&mut self, seq: u64, response: Response) -> Response {
-        if response.extensions().get::<answer::Cut>().is_none()
-            && let Some(record) = self.requests.entry(seq)
-        {
+    fn answered(&mut self, seq: u64, response: &Response) {
+        let is_cut = response.extensions().get::<answer::Cut>().is_some();
+        if let Some(record) = self.requests.entry(seq).filter(|_| !is_cut) {
             record.status = Some(response.status().as_u16());
             record.answered_at = Some(clock::now());
         }
-        response
     }
 }
 
@@ -242,13 +269,10 @@ fn unkind(response: Response, wants_json: bool) -> Response {
 }
 
 /// Spoils an answer on its way out.
-async fn spoil(shared: &Shared, how: Option<Interference>, response: Response) -> Response {
+async fn spoil(how: Option<Interference>, response: Response) -> Response {
     match how {
-        Some(Interference::Hang | Interference::LoseAnswer) => {
-            // Until the client gives up, which drops us, or the sim stops.
-            shared.stopping.cancelled().await;
-            answer::cut()
-        }
+        // Until the sim stops; the client gives up before.
+        Some(Interference::Hang | Interference::LoseAnswer) => std::future::pending().await,
         Some(Interference::LoseAnswerCut) => answer::cut(),
         Some(Interference::CutBody) => cut_within(response).await,
         _ => response,
@@ -287,7 +311,7 @@ fn named_call(body: &Bytes) -> Option<String> {
 }
 
 fn endpoint(method: &Method, path: &str) -> Scope {
-    let path = path.trim_start_matches("/api/v1/");
+    let path = path.strip_prefix("/api/v1/").unwrap_or_default();
     let segments: Vec<_> = path.split('/').collect();
     match segments.as_slice() {
         ["health"] => Scope::Health,

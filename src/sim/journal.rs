@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::clock::Micros;
 
 /// Entries kept of each kind; beyond, the oldest go.
-const KEPT: usize = 500_000;
+const KEPT: usize = 200_000;
 
 /// A numbered list that forgets its oldest entries.
 #[derive(Debug)]
@@ -97,6 +97,10 @@ impl<T> Journal<T> {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.entries.iter()
+    }
+
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().rev()
     }
 
     pub(super) fn clear(&mut self) {

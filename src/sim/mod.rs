@@ -33,6 +33,7 @@ mod courier;
 mod dispatch;
 mod fault;
 mod fault_table;
+mod fault_words;
 mod faults;
 mod gate;
 mod journal;

@@ -82,7 +82,7 @@ pub(super) struct Webhook {
 /// One delivery in the platform's own log.
 #[derive(Clone, Debug)]
 pub(super) struct Log {
-    pub(super) id: String,
+    pub(super) seq: u64,
     pub(super) webhook: String,
     pub(super) event: String,
     pub(super) call: String,
@@ -156,6 +156,12 @@ impl Webhook {
         self.is_enabled
             && self.agent.as_deref().is_none_or(|only| only == agent)
             && (events.is_empty() || events.iter().any(|wanted| wanted == event))
+    }
+}
+
+impl Log {
+    pub(super) fn id(&self) -> String {
+        format!("log-{}", self.seq)
     }
 }
 

@@ -88,6 +88,14 @@ impl Agent {
     }
 }
 
+pub(super) async fn pricing(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Answer {
+    shared.look(|world| {
+        world.agents.get(&id).ok_or_else(Refusal::unknown_agent)?;
+        let data = json!({"estimated_cost_per_minute": 0.12, "currency": "USD"});
+        Ok(Json(json!({"success": true, "data": data})))
+    })
+}
+
 pub(super) async fn campaign(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Answer {
     shared.look(|world| shown_campaign(world, &id))
 }

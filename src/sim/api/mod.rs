@@ -39,6 +39,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/agents/{agent}", get(agents::show))
         .route("/agents/{agent}/unpublish", post(agents::unpublish))
         .route("/agents/{agent}/publish", post(agents::publish))
+        .route("/agents/{agent}/pricing/summary", get(agents::pricing))
         .route("/agents/{agent}/calls", get(lists::of_agent))
         .route("/agents/{agent}/call", post(place::by_agent))
         .route("/agents/{agent}/end-call", post(calls::end))

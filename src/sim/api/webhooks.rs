@@ -168,7 +168,7 @@ pub(super) async fn logs(
         let is_wanted = |log: &&Log| {
             log.webhook == id && is("status", log.status.as_str()) && is("event", &log.event)
         };
-        let logs: Vec<_> = world.logs.iter().rev().filter(is_wanted).collect();
+        let logs: Vec<_> = world.logs.newest_first().filter(is_wanted).collect();
         Ok(Json(page.cut(world, &logs, |log| log_row(log))))
     })
 }
@@ -295,9 +295,9 @@ fn row(webhook: &Webhook) -> Value {
 }
 
 fn log_row(log: &Log) -> Value {
-    let payload: Value = serde_json::from_str(&log.body).unwrap_or(json!(log.body));
+    let payload: Value = serde_json::from_str(&log.body).unwrap_or_else(|_| json!(log.body));
     json!({
-        "id": log.id,
+        "id": log.id(),
         "webhook_id": log.webhook,
         "event": log.event,
         "status": log.status.as_str(),

@@ -23,6 +23,29 @@ async fn a_lost_answer_takes_effect_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_client_that_hangs_up_undoes_nothing() {
+    let bench = Bench::new(&["latency=100ms,scope=end-call", "hangup-latency=0s"]).await;
+    let call = bench.answered(Script::default()).await;
+    let asking = bench.end_call("agent-1", &call);
+    let asked = Wait::EndCalls {
+        call: Some(call.clone()),
+        count: 1,
+    };
+    tokio::select! {
+        _ = asking => panic!("answered at once"),
+        () = bench.until(asked) => {}
+    }
+    bench
+        .until(Wait::Status {
+            call,
+            status: "completed".to_owned(),
+        })
+        .await;
+    let record = bench.sim.control().requests().remove(0);
+    assert_eq!((record.handled, record.status), (Some(200), None));
+}
+
+#[tokio::test]
 async fn a_cut_connection_has_no_effect() {
     let bench = Bench::new(&["cut,count=1,scope=end-call"]).await;
     let call = bench.answered(Script::default()).await;
@@ -213,9 +236,9 @@ async fn lists_can_lag_rename_shift_and_turn_around() {
     assert!(ids("/calls?status=answered").await.is_empty());
     assert_eq!(ids("/calls?status=in-progress").await.len(), 2);
     set("list-oldest-first");
-    assert_eq!(ids("/calls").await, [first.clone(), second.clone()]);
+    assert_eq!(ids("/calls").await, [first.as_str(), second.as_str()]);
     set("list-shifts=1");
-    assert_eq!(ids("/calls?per_page=1&page=2").await, [second.clone()]);
+    assert_eq!(ids("/calls?per_page=1&page=2").await, [second]);
     set("list-omits,call=nobody");
     assert_eq!(ids("/calls").await.len(), 2);
     set("list-omits");

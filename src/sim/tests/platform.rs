@@ -220,10 +220,7 @@ async fn rubbish_from_the_wire_is_refused_never_a_panic() {
             .await;
         assert_eq!(reply.status, 422);
     }
-    assert_eq!(
-        bench.get("/nonsense").await.json()["message"].is_string(),
-        true
-    );
+    assert!(bench.get("/nonsense").await.json()["message"].is_string());
     assert_eq!(
         bench.api(Method::DELETE, "/calls", json!({})).await.status,
         405
