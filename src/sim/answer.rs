@@ -70,13 +70,7 @@ impl Shape {
     }
 
     fn body(self, refusal: &Refusal) -> Value {
-        let Refusal {
-            status,
-            code,
-            message,
-            details,
-            ..
-        } = refusal;
+        let Refusal { status, code, message, details, .. } = refusal;
         let error = json!({"code": code, "message": message, "details": details});
         let errors = json!({"request": [message]});
         match self {
@@ -103,14 +97,7 @@ impl Shape {
 impl Refusal {
     pub(super) fn new(status: u16, code: &'static str, message: &str, shape: Shape) -> Self {
         let (message, details) = (message.to_owned(), json!({}));
-        Self {
-            status,
-            code,
-            message,
-            details,
-            shape,
-            is_documented: false,
-        }
+        Self { status, code, message, details, shape, is_documented: false }
     }
 
     pub(super) fn unauthenticated() -> Self {
@@ -125,18 +112,12 @@ impl Refusal {
     pub(super) fn unknown_call() -> Self {
         let message = "Call not found for this agent";
         let refusal = Self::new(404, "CALL_NOT_FOUND", message, Shape::Message);
-        Self {
-            is_documented: true,
-            ..refusal
-        }
+        Self { is_documented: true, ..refusal }
     }
 
     pub(super) fn not_active() -> Self {
         let refusal = Self::new(409, "CALL_NOT_ACTIVE", "Call is not active", Shape::Code);
-        Self {
-            is_documented: true,
-            ..refusal
-        }
+        Self { is_documented: true, ..refusal }
     }
 
     pub(super) fn unknown_route(path: &str) -> Self {
@@ -151,19 +132,11 @@ impl Refusal {
     /// A quota's refusal; without a hint it has the shortest body there is.
     pub(super) fn rate_limited(retry_after: Option<u64>) -> Self {
         let Some(seconds) = retry_after else {
-            return Self::new(
-                429,
-                "RATE_LIMIT_EXCEEDED",
-                "Rate limit exceeded",
-                Shape::Message,
-            );
+            return Self::new(429, "RATE_LIMIT_EXCEEDED", "Rate limit exceeded", Shape::Message);
         };
         let message = format!("Rate limit exceeded. Try again in {seconds} seconds.");
         let refusal = Self::new(429, "RATE_LIMIT_EXCEEDED", &message, Shape::ErrorObject);
-        Self {
-            details: json!({"retry_after": seconds}),
-            ..refusal
-        }
+        Self { details: json!({"retry_after": seconds}), ..refusal }
     }
 
     pub(super) fn of(refused: Refused, path: &str, rng: &mut fastrand::Rng) -> Self {
@@ -173,18 +146,12 @@ impl Refusal {
                 let message = "The token has expired.";
                 Self::new(401, "TOKEN_EXPIRED", message, Shape::SuccessErrorObject)
             }
-            Refused::PaymentRequired => Self::new(
-                402,
-                "INSUFFICIENT_CREDITS",
-                "Insufficient credits",
-                Shape::Code,
-            ),
-            Refused::Forbidden => Self::new(
-                403,
-                "FORBIDDEN",
-                "This action is unauthorized.",
-                Shape::Bare,
-            ),
+            Refused::PaymentRequired => {
+                Self::new(402, "INSUFFICIENT_CREDITS", "Insufficient credits", Shape::Code)
+            }
+            Refused::Forbidden => {
+                Self::new(403, "FORBIDDEN", "This action is unauthorized.", Shape::Bare)
+            }
             Refused::UnknownRoute => Self::unknown_route(path),
             Refused::UnknownAgent => Self::unknown_agent(),
             Refused::UnknownCall => Self::unknown_call(),
@@ -197,15 +164,8 @@ impl Refusal {
     }
 
     fn status(status: u16) -> Self {
-        let reason = StatusCode::from_u16(status)
-            .ok()
-            .and_then(|known| known.canonical_reason());
-        Self::new(
-            status,
-            "ERROR",
-            reason.unwrap_or("Something went wrong"),
-            Shape::Bare,
-        )
+        let reason = StatusCode::from_u16(status).ok().and_then(|known| known.canonical_reason());
+        Self::new(status, "ERROR", reason.unwrap_or("Something went wrong"), Shape::Bare)
     }
 }
 
@@ -248,11 +208,7 @@ pub(super) fn foreign_not_found() -> Response {
 
 /// Where Laravel sends whom it does not know and takes for a browser.
 pub(super) fn login_redirect() -> Response {
-    (
-        StatusCode::FOUND,
-        [(header::LOCATION, "/login")],
-        Html("Redirecting to /login"),
-    )
+    (StatusCode::FOUND, [(header::LOCATION, "/login")], Html("Redirecting to /login"))
         .into_response()
 }
 

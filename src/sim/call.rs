@@ -109,11 +109,7 @@ impl Call {
 
     /// The status it had at an instant, and since when; none before it was created.
     pub fn status_at(&self, at: Micros) -> Option<Change> {
-        self.changes
-            .iter()
-            .rev()
-            .find(|change| change.at <= at)
-            .copied()
+        self.changes.iter().rev().find(|change| change.at <= at).copied()
     }
 
     pub(super) fn turn(&mut self, status: Status, at: Micros) {
@@ -124,8 +120,7 @@ impl Call {
     /// Seconds from the answer to the end, or to now.
     pub(super) fn seconds(&self, now: Micros) -> u64 {
         let until = self.ended_at.unwrap_or(now);
-        self.answered_at
-            .map_or(0, |since| until.saturating_sub(since) / 1_000_000)
+        self.answered_at.map_or(0, |since| until.saturating_sub(since) / 1_000_000)
     }
 }
 

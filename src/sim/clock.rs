@@ -9,14 +9,9 @@ use jiff::Timestamp;
 /// Microseconds since the epoch.
 pub type Micros = u64;
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "sim imports nothing of ours: its clock is its own"
-)]
+#[expect(clippy::disallowed_methods, reason = "sim imports nothing of ours: its clock is its own")]
 pub(super) fn now() -> Micros {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, micros)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, micros)
 }
 
 pub(super) fn micros(span: Duration) -> Micros {

@@ -29,14 +29,12 @@ impl Control {
     /// Ends a call from the other side. False: there is none, or it is over.
     pub fn hang_up(&self, call: &str) -> bool {
         let now = clock::now();
-        self.shared
-            .act(|world| world.end(call, Status::Completed, EndedBy::Caller, now))
+        self.shared.act(|world| world.end(call, Status::Completed, EndedBy::Caller, now))
     }
 
     /// Has an event happen in a call now. False: there is none, or it is over.
     pub fn happen(&self, call: &str, event: &str) -> bool {
-        self.shared
-            .act(|world| world.happen(call, event, clock::now()))
+        self.shared.act(|world| world.happen(call, event, clock::now()))
     }
 
     /// Every call, by order of creation: the truth, whatever the lists show.
@@ -95,14 +93,12 @@ impl Control {
 
     /// Every request the platform received, by time.
     pub fn requests(&self) -> Vec<RequestRecord> {
-        self.shared
-            .look(|world| world.requests.iter().cloned().collect())
+        self.shared.look(|world| world.requests.iter().cloned().collect())
     }
 
     /// Every delivery the platform tried, by time.
     pub fn deliveries(&self) -> Vec<DeliveryRecord> {
-        self.shared
-            .look(|world| world.deliveries.iter().cloned().collect())
+        self.shared.look(|world| world.deliveries.iter().cloned().collect())
     }
 
     /// Forgets the requests and deliveries recorded so far.

@@ -24,13 +24,7 @@ pub(super) fn router(control: Control) -> Router {
         .route("/calls/{id}/events", post(happen))
         .route("/script", put(set_script))
         .route("/agents/{id}", put(add_agent))
-        .route(
-            "/faults",
-            get(faults)
-                .put(set_faults)
-                .post(add_faults)
-                .delete(clear_faults),
-        )
+        .route("/faults", get(faults).put(set_faults).post(add_faults).delete(clear_faults))
         .route("/faults/{name}", delete(clear_fault))
         .route("/token", put(set_token))
         .route("/webhook", put(set_webhook).delete(clear_webhook))
@@ -59,11 +53,8 @@ async fn local_only(
     if peer.ip().is_loopback() {
         return next.run(request).await;
     }
-    Mistake(
-        StatusCode::FORBIDDEN,
-        "the control API is for this machine only".to_owned(),
-    )
-    .into_response()
+    Mistake(StatusCode::FORBIDDEN, "the control API is for this machine only".to_owned())
+        .into_response()
 }
 
 async fn calls(State(control): State<Control>) -> Json<Value> {
@@ -72,27 +63,18 @@ async fn calls(State(control): State<Control>) -> Json<Value> {
 
 /// One script, or `{"calls":[script,…]}`.
 async fn place(State(control): State<Control>, body: Bytes) -> Answer {
-    let body: Value = if body.is_empty() {
-        json!({})
-    } else {
-        read(&body)?
-    };
+    let body: Value = if body.is_empty() { json!({}) } else { read(&body)? };
     let Some(scripts) = body.get("calls") else {
         let id = control.place(understand::<Script>(body)?);
         return Ok(Json(json!({"id": id})));
     };
     let scripts: Vec<Script> = understand(scripts.clone())?;
-    let ids: Vec<_> = scripts
-        .into_iter()
-        .map(|script| control.place(script))
-        .collect();
+    let ids: Vec<_> = scripts.into_iter().map(|script| control.place(script)).collect();
     Ok(Json(json!({"ids": ids})))
 }
 
 async fn call(State(control): State<Control>, Path(id): Path<String>) -> Answer {
-    let call = control
-        .call(&id)
-        .ok_or_else(|| not_found(&format!("no call {id:?}")))?;
+    let call = control.call(&id).ok_or_else(|| not_found(&format!("no call {id:?}")))?;
     Ok(Json(json!(call)))
 }
 
@@ -127,9 +109,7 @@ async fn set_faults(State(control): State<Control>, body: Bytes) -> Answer {
 }
 
 async fn add_faults(State(control): State<Control>, body: Bytes) -> Answer {
-    read_faults(&body)?
-        .into_iter()
-        .for_each(|fault| control.add_fault(fault));
+    read_faults(&body)?.into_iter().for_each(|fault| control.add_fault(fault));
     Ok(faults(State(control)).await)
 }
 
@@ -183,14 +163,8 @@ async fn wait(
     let patience = humantime::parse_duration(&patience)
         .map_err(|error| unclear(&format!("timeout {patience:?}: {error}")))?;
     let what = read_wait(query)?;
-    let is_met = control
-        .wait(&what, patience.min(Duration::from_secs(3600)))
-        .await;
-    let status = if is_met {
-        StatusCode::OK
-    } else {
-        StatusCode::REQUEST_TIMEOUT
-    };
+    let is_met = control.wait(&what, patience.min(Duration::from_secs(3600))).await;
+    let status = if is_met { StatusCode::OK } else { StatusCode::REQUEST_TIMEOUT };
     Ok((status, Json(json!({"met": is_met}))).into_response())
 }
 

@@ -79,10 +79,7 @@ pub(super) fn client() -> Client {
 pub(super) async fn serve(shared: Arc<Shared>, call: String) {
     while let Some((delivery, parcel)) = shared.act(|world| world.next_parcel(&call, clock::now()))
     {
-        let Some(receipt) = shared
-            .stopping
-            .run_until_cancelled(carry(&shared, parcel))
-            .await
+        let Some(receipt) = shared.stopping.run_until_cancelled(carry(&shared, parcel)).await
         else {
             return;
         };
@@ -99,28 +96,17 @@ pub(super) async fn carry(shared: &Arc<Shared>, parcel: Parcel) -> Receipt {
         Err(_) => Err(format!("no answer within {patience:?}")),
     };
     let at = clock::now();
-    let receipt = Receipt {
-        at,
-        took: clock::until(at, started),
-        result,
-    };
+    let receipt = Receipt { at, took: clock::until(at, started), result };
     shared.act(|world| world.receipt(seq, &receipt));
     receipt
 }
 
 async fn send(client: &Client, parcel: Parcel) -> Result<(u16, String), String> {
     let request = request(parcel)?;
-    let response = client
-        .request(request)
-        .await
-        .map_err(|error| with_cause(&error))?;
+    let response = client.request(request).await.map_err(|error| with_cause(&error))?;
     let status = response.status().as_u16();
-    let body = Limited::new(response.into_body(), 64 * 1024)
-        .collect()
-        .await;
-    let body = body
-        .map(|body| journal::excerpt(&body.to_bytes()))
-        .unwrap_or_default();
+    let body = Limited::new(response.into_body(), 64 * 1024).collect().await;
+    let body = body.map(|body| journal::excerpt(&body.to_bytes())).unwrap_or_default();
     Ok((status, body))
 }
 
@@ -133,15 +119,11 @@ fn request(parcel: Parcel) -> Result<Request<Full<Bytes>>, String> {
         .header(header::ACCEPT, "application/json")
         .header(header::USER_AGENT, "Talkover-Webhook/1.0");
     for (name, value) in parcel.headers {
-        let name: HeaderName = name
-            .parse()
-            .map_err(|_| format!("bad header name {name:?}"))?;
+        let name: HeaderName = name.parse().map_err(|_| format!("bad header name {name:?}"))?;
         let value: HeaderValue = value.parse().map_err(|_| format!("bad value of {name}"))?;
         request = request.header(name, value);
     }
-    request
-        .body(Full::from(parcel.body))
-        .map_err(|error| error.to_string())
+    request.body(Full::from(parcel.body)).map_err(|error| error.to_string())
 }
 
 fn with_cause(error: &legacy::Error) -> String {
@@ -171,9 +153,7 @@ impl Receipt {
     }
 
     pub(super) fn is_acknowledged(&self) -> bool {
-        let code = self
-            .status()
-            .and_then(|status| StatusCode::from_u16(status).ok());
+        let code = self.status().and_then(|status| StatusCode::from_u16(status).ok());
         code.is_some_and(|code| code.is_success())
     }
 }
@@ -184,20 +164,13 @@ mod tests {
 
     #[test]
     fn a_signature_is_hmac_sha256_over_the_raw_body() {
-        let seal = |encoding| Seal {
-            header: "X".into(),
-            prefix: "sha256=".into(),
-            encoding,
-        };
+        let seal = |encoding| Seal { header: "X".into(), prefix: "sha256=".into(), encoding };
         // RFC 4231, test case 2.
         let (secret, body) = ("Jefe", "what do ya want for nothing?");
         let (header, hex) = seal(Encoding::Hex).sign(secret, body);
         let digest = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         assert_eq!((header.as_str(), hex), ("X", format!("sha256={digest}")));
         let (_, base64) = seal(Encoding::Base64).sign(secret, body);
-        assert_eq!(
-            base64,
-            "sha256=W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM="
-        );
+        assert_eq!(base64, "sha256=W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM=");
     }
 }

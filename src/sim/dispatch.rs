@@ -32,12 +32,8 @@ impl World {
 
     fn draft(&self, webhook: &Webhook, call: &Call, event: &str, at: Micros) -> Delivery {
         let lean = Leanness {
-            no_event: self
-                .faults
-                .has(|kind| matches!(kind, FaultKind::EventInPath)),
-            is_meagre: self
-                .faults
-                .has(|kind| matches!(kind, FaultKind::MeagreBody)),
+            no_event: self.faults.has(|kind| matches!(kind, FaultKind::EventInPath)),
+            is_meagre: self.faults.has(|kind| matches!(kind, FaultKind::MeagreBody)),
         };
         Delivery {
             webhook: webhook.id.clone(),
@@ -52,23 +48,15 @@ impl World {
     }
 
     fn dispatch(&mut self, mut delivery: Delivery, now: Micros) {
-        if self
-            .befalls(&mut delivery, |fault| fault == WebhookFault::Vanished)
-            .is_some()
-        {
+        if self.befalls(&mut delivery, |fault| fault == WebhookFault::Vanished).is_some() {
             return;
         }
-        let is_lost = self
-            .befalls(&mut delivery, |fault| fault == WebhookFault::Lost)
-            .is_some();
+        let is_lost = self.befalls(&mut delivery, |fault| fault == WebhookFault::Lost).is_some();
         delivery.log = Some(self.log(&delivery, now));
         if is_lost {
             return self.close_log(&delivery, LogStatus::Failed);
         }
-        if self
-            .befalls(&mut delivery, |fault| fault == WebhookFault::Doubled)
-            .is_some()
-        {
+        if self.befalls(&mut delivery, |fault| fault == WebhookFault::Doubled).is_some() {
             self.send_off(delivery.clone(), now);
         }
         self.send_off(delivery, now);
@@ -77,23 +65,16 @@ impl World {
     /// Sends now, later, or when the call is over.
     fn send_off(&mut self, mut delivery: Delivery, now: Micros) {
         let is_over = self.call(&delivery.call).is_none_or(Call::is_over);
-        let held = self.befalls(&mut delivery, |fault| {
-            fault == WebhookFault::AfterEnd && !is_over
-        });
+        let held = self.befalls(&mut delivery, |fault| fault == WebhookFault::AfterEnd && !is_over);
         if held.is_some() {
-            self.held
-                .entry(delivery.call.clone())
-                .or_default()
-                .push(delivery);
+            self.held.entry(delivery.call.clone()).or_default().push(delivery);
             return;
         }
         // What was held goes ahead of the end itself.
         if is_over {
             self.release_held(&delivery.call.clone());
         }
-        match self.befalls(&mut delivery, |fault| {
-            matches!(fault, WebhookFault::Late(_))
-        }) {
+        match self.befalls(&mut delivery, |fault| matches!(fault, WebhookFault::Late(_))) {
             Some(WebhookFault::Late(by)) => {
                 let due = now + clock::micros(by.draw(&mut self.rng));
                 self.timeline.plan(due, Step::Post(delivery));
@@ -108,10 +89,7 @@ impl World {
         delivery: &mut Delivery,
         is: impl Fn(WebhookFault) -> bool,
     ) -> Option<WebhookFault> {
-        let occasion = Occasion::Delivery {
-            event: &delivery.event,
-            call: &delivery.call,
-        };
+        let occasion = Occasion::Delivery { event: &delivery.event, call: &delivery.call };
         let pick = |kind: &FaultKind| match kind {
             FaultKind::Webhook(fault) if is(*fault) => Some(*fault),
             _ => None,
@@ -132,19 +110,12 @@ impl World {
         if !self.outboxes.contains_key(&delivery.call) {
             self.wanting_courier.push(delivery.call.clone());
         }
-        self.outboxes
-            .entry(delivery.call.clone())
-            .or_default()
-            .push_back(delivery);
+        self.outboxes.entry(delivery.call.clone()).or_default().push_back(delivery);
     }
 
     /// What a call's courier carries next; nothing: it is done.
     pub(super) fn next_parcel(&mut self, call: &str, now: Micros) -> Option<(Delivery, Parcel)> {
-        while let Some(delivery) = self
-            .outboxes
-            .get_mut(call)
-            .and_then(|box_| box_.pop_front())
-        {
+        while let Some(delivery) = self.outboxes.get_mut(call).and_then(|box_| box_.pop_front()) {
             // A webhook deleted meanwhile takes its deliveries along.
             if let Some(parcel) = self.pack(&delivery, now) {
                 return Some((delivery, parcel));
@@ -157,17 +128,11 @@ impl World {
 
     /// Addresses and signs a delivery by its webhook's present settings, and records its leaving.
     pub(super) fn pack(&mut self, delivery: &Delivery, now: Micros) -> Option<Parcel> {
-        let webhook = self
-            .webhooks
-            .iter()
-            .find(|webhook| webhook.id == delivery.webhook)?;
+        let webhook = self.webhooks.iter().find(|webhook| webhook.id == delivery.webhook)?;
         let target = webhook.target.clone();
         let url = target.url_for(&delivery.agent, &delivery.event, &delivery.call);
-        let mut headers: Vec<_> = target
-            .headers
-            .into_iter()
-            .map(|header| (header.key, header.value))
-            .collect();
+        let mut headers: Vec<_> =
+            target.headers.into_iter().map(|header| (header.key, header.value)).collect();
         headers.extend(self.signature(target.secret, &delivery.body));
         let seq = self.deliveries.add(|seq| DeliveryRecord {
             seq,
@@ -196,16 +161,10 @@ impl World {
 
     fn signature(&self, secret: Option<String>, body: &str) -> Option<(String, String)> {
         let mut secret = secret?;
-        if self
-            .faults
-            .has(|kind| matches!(kind, FaultKind::SignatureMissing))
-        {
+        if self.faults.has(|kind| matches!(kind, FaultKind::SignatureMissing)) {
             return None;
         }
-        if self
-            .faults
-            .has(|kind| matches!(kind, FaultKind::SignatureWrong))
-        {
+        if self.faults.has(|kind| matches!(kind, FaultKind::SignatureWrong)) {
             secret.push_str(", but not quite");
         }
         let header = self.faults.habit(|kind| match kind {
@@ -249,10 +208,7 @@ impl World {
         if receipt.is_acknowledged() {
             return self.close_log(&delivery, LogStatus::Success);
         }
-        let webhook = self
-            .webhooks
-            .iter()
-            .find(|webhook| webhook.id == delivery.webhook);
+        let webhook = self.webhooks.iter().find(|webhook| webhook.id == delivery.webhook);
         let retries = webhook.map_or(0, |webhook| webhook.target.max_retries);
         if delivery.attempt > retries {
             return self.close_log(&delivery, LogStatus::Failed);

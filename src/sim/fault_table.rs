@@ -11,21 +11,12 @@ use super::{
 
 /// Every fault: how it is written and what it does.
 pub const KNOWN: &[(&str, &str)] = &[
-    (
-        "latency=SPAN",
-        "answers take so much longer (a span is 200ms or 100ms..2s)",
-    ),
+    ("latency=SPAN", "answers take so much longer (a span is 200ms or 100ms..2s)"),
     ("hang", "no effect and no answer, the connection stays open"),
     ("cut", "the connection is cut before any effect"),
-    (
-        "cut-body",
-        "the request takes effect, the answer breaks off within its body",
-    ),
+    ("cut-body", "the request takes effect, the answer breaks off within its body"),
     ("lost-answer", "the request takes effect, no answer comes"),
-    (
-        "lost-answer-cut",
-        "the request takes effect, then the connection is cut",
-    ),
+    ("lost-answer-cut", "the request takes effect, then the connection is cut"),
     ("ineffective", "end-call says 200, the call goes on"),
     ("success-false", "no effect, 200 with success:false"),
     ("html", "no effect, 200 with an HTML page"),
@@ -48,82 +39,40 @@ pub const KNOWN: &[(&str, &str)] = &[
         "the limiter: N requests a fixed window; reset=laravel|epoch|seconds|none, \
          hint=both|headers|body|none",
     ),
-    (
-        "error-shape[=SHAPE]",
-        "refusals in one shape, or in any of all",
-    ),
-    (
-        "hangup-latency=SPAN",
-        "from an accepted end-call to the call's end (150ms)",
-    ),
-    (
-        "end-call-takes-sid",
-        "end-call also takes the provider's sid",
-    ),
+    ("error-shape[=SHAPE]", "refusals in one shape, or in any of all"),
+    ("hangup-latency=SPAN", "from an accepted end-call to the call's end (150ms)"),
+    ("end-call-takes-sid", "end-call also takes the provider's sid"),
     ("date-offset=[-]SPAN", "the Date header is off"),
     ("list-lag=SPAN", "rows show the state of so long ago"),
     ("list-omits", "rows are missing (chance: each row's)"),
-    (
-        "list-shifts=[-]N",
-        "pages after the first repeat N rows, or with -N leave N out",
-    ),
+    ("list-shifts=[-]N", "pages after the first repeat N rows, or with -N leave N out"),
     ("list-oldest-first", "instead of newest first"),
     ("list-meta", "`meta` instead of `pagination`"),
     ("list-finds-ids", "search finds the platform's own ids too"),
     ("in-progress", "short for status-as=answered:in-progress"),
-    (
-        "status-as=STATUS:WORD",
-        "rows show a status by another word",
-    ),
+    ("status-as=STATUS:WORD", "rows show a status by another word"),
     ("precise-times", "rows show milliseconds"),
-    (
-        "webhooks-lost",
-        "deliveries fail unsent, the delivery log keeps them",
-    ),
-    (
-        "webhooks-vanished",
-        "deliveries are neither sent nor logged",
-    ),
+    ("webhooks-lost", "deliveries fail unsent, the delivery log keeps them"),
+    ("webhooks-vanished", "deliveries are neither sent nor logged"),
     ("webhooks-late=SPAN", "deliveries leave later"),
-    (
-        "webhooks-reordered[=SPAN]",
-        "each leaves after a while of its own (0s..300ms)",
-    ),
+    ("webhooks-reordered[=SPAN]", "each leaves after a while of its own (0s..300ms)"),
     ("webhooks-doubled", "deliveries are sent twice"),
-    (
-        "webhooks-after-end",
-        "deliveries leave only once the call is over",
-    ),
-    (
-        "retry-spacing=SPAN",
-        "between two attempts of a delivery (1s)",
-    ),
+    ("webhooks-after-end", "deliveries leave only once the call is over"),
+    ("retry-spacing=SPAN", "between two attempts of a delivery (1s)"),
     ("signature-header=NAME", "instead of Signature"),
     ("signature-encoding=hex|upper-hex|base64", "instead of hex"),
     ("signature-prefix=TEXT", "such as sha256="),
     ("signature-missing", "deliveries are not signed"),
-    (
-        "signature-wrong",
-        "deliveries are signed with another secret",
-    ),
-    (
-        "event-in-path",
-        "bodies carry no event name (put {event} in the URL)",
-    ),
-    (
-        "meagre-body",
-        "bodies are {\"call_id\",\"duration\"} and nothing else",
-    ),
+    ("signature-wrong", "deliveries are signed with another secret"),
+    ("event-in-path", "bodies carry no event name (put {event} in the URL)"),
+    ("meagre-body", "bodies are {\"call_id\",\"duration\"} and nothing else"),
 ];
 
 /// Why a text is no [`Fault`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum FaultError {
     /// There is no such fault.
-    #[error(
-        "unknown fault {found:?}; did you mean {nearest:?}? Known faults: {}",
-        known_names()
-    )]
+    #[error("unknown fault {found:?}; did you mean {nearest:?}? Known faults: {}", known_names())]
     UnknownName {
         /// The name found.
         found: String,
@@ -167,10 +116,7 @@ impl FromStr for Fault {
         let fault = Self {
             kind,
             chance: words.chance()?,
-            count: words
-                .take("count")
-                .map(|word| words.number("a count", &word))
-                .transpose()?,
+            count: words.take("count").map(|word| words.number("a count", &word)).transpose()?,
             scope: words.choice("scope", Scope::All, &Scope::ALL, Scope::as_str)?,
             call: words.take("call"),
             event: words.take("event"),
@@ -219,17 +165,12 @@ fn kind(words: &mut Words) -> Result<FaultKind, FaultError> {
         "list-omits" => Ok(FaultKind::ListOmits),
         "list-shifts" => {
             let value = words.value("a number of rows")?;
-            Ok(FaultKind::ListShifts(
-                words.number("a number of rows", &value)?,
-            ))
+            Ok(FaultKind::ListShifts(words.number("a number of rows", &value)?))
         }
         "list-oldest-first" => Ok(FaultKind::ListOldestFirst),
         "list-meta" => Ok(FaultKind::ListMeta),
         "list-finds-ids" => Ok(FaultKind::ListFindsIds),
-        "in-progress" => Ok(FaultKind::StatusAs(
-            Status::Answered,
-            "in-progress".to_owned(),
-        )),
+        "in-progress" => Ok(FaultKind::StatusAs(Status::Answered, "in-progress".to_owned())),
         "status-as" => words.status_as(),
         "precise-times" => Ok(FaultKind::PreciseTimes),
         "webhooks-lost" => webhook(WebhookFault::Lost),
@@ -246,17 +187,12 @@ fn kind(words: &mut Words) -> Result<FaultKind, FaultError> {
         "signature-wrong" => Ok(FaultKind::SignatureWrong),
         "event-in-path" => Ok(FaultKind::EventInPath),
         "meagre-body" => Ok(FaultKind::MeagreBody),
-        _ => Err(FaultError::UnknownName {
-            nearest: nearest(&name),
-            found: name,
-        }),
+        _ => Err(FaultError::UnknownName { nearest: nearest(&name), found: name }),
     }
 }
 
 fn known() -> impl Iterator<Item = &'static str> {
-    KNOWN
-        .iter()
-        .map(|(usage, _)| usage.split(['=', '[']).next().unwrap_or(usage))
+    KNOWN.iter().map(|(usage, _)| usage.split(['=', '[']).next().unwrap_or(usage))
 }
 
 fn known_names() -> String {
@@ -297,9 +233,8 @@ mod tests {
     fn chance_count_scope_and_call_can_be_said() {
         let fault: Fault = "lost-answer=0.05".parse().unwrap();
         assert!((fault.chance - 0.05).abs() < 1e-9);
-        let fault: Fault = "latency=1s..2s,chance=0.5,count=3,scope=end-call,call=c-1"
-            .parse()
-            .unwrap();
+        let fault: Fault =
+            "latency=1s..2s,chance=0.5,count=3,scope=end-call,call=c-1".parse().unwrap();
         assert_eq!((fault.count, fault.scope), (Some(3), Scope::EndCall));
         assert_eq!(fault.call.as_deref(), Some("c-1"));
     }
@@ -314,10 +249,7 @@ mod tests {
     #[test]
     fn a_bad_value_names_what_would_do() {
         let message = |text: &str| text.parse::<Fault>().unwrap_err().to_string();
-        assert_eq!(
-            message("hang=2"),
-            "fault hang: found \"2\", expected a chance from 0 to 1"
-        );
+        assert_eq!(message("hang=2"), "fault hang: found \"2\", expected a chance from 0 to 1");
         assert_eq!(
             message("rate-limit=9"),
             "fault rate-limit: found \"9\", expected requests and a window, such as 100/60s"

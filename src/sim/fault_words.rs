@@ -26,10 +26,7 @@ impl Words {
         };
         let mut words = text.split(',');
         let (name, value) = pair(words.next().unwrap_or_default());
-        let keys = words
-            .map(pair)
-            .map(|(key, value)| (key, value.unwrap_or_default()))
-            .collect();
+        let keys = words.map(pair).map(|(key, value)| (key, value.unwrap_or_default())).collect();
         Self { name, value, keys }
     }
 
@@ -39,9 +36,7 @@ impl Words {
     }
 
     pub(super) fn value(&mut self, expected: &str) -> Result<String, FaultError> {
-        self.value
-            .take()
-            .ok_or_else(|| self.unfit("nothing", expected))
+        self.value.take().ok_or_else(|| self.unfit("nothing", expected))
     }
 
     /// The chance, which faults without a value of their own take in its place: `hang=0.05`.
@@ -51,19 +46,12 @@ impl Words {
             return Ok(1.0);
         };
         let chance = self.number(expected, &word)?;
-        if (0.0..=1.0).contains(&chance) {
-            Ok(chance)
-        } else {
-            Err(self.unfit(&word, expected))
-        }
+        if (0.0..=1.0).contains(&chance) { Ok(chance) } else { Err(self.unfit(&word, expected)) }
     }
 
     pub(super) fn finish(self) -> Result<(), FaultError> {
         match self.keys.into_iter().next() {
-            Some((key, _)) => Err(FaultError::UnknownKey {
-                name: self.name,
-                key,
-            }),
+            Some((key, _)) => Err(FaultError::UnknownKey { name: self.name, key }),
             None => Ok(()),
         }
     }
@@ -79,34 +67,23 @@ impl Words {
     }
 
     fn read_span(&self, text: &str) -> Result<Span, FaultError> {
-        text.parse().map_err(|source| FaultError::Span {
-            name: self.name.clone(),
-            source,
-        })
+        text.parse().map_err(|source| FaultError::Span { name: self.name.clone(), source })
     }
 
     pub(super) fn status(&mut self) -> Result<u16, FaultError> {
         let expected = "a status from 400 to 599";
         let value = self.value(expected)?;
         let status = self.number(expected, &value)?;
-        if (400..600).contains(&status) {
-            Ok(status)
-        } else {
-            Err(self.unfit(&value, expected))
-        }
+        if (400..600).contains(&status) { Ok(status) } else { Err(self.unfit(&value, expected)) }
     }
 
     pub(super) fn rate_limit(&mut self) -> Result<FaultKind, FaultError> {
         let expected = "requests and a window, such as 100/60s";
         let value = self.value(expected)?;
-        let (limit, window) = value
-            .split_once('/')
-            .ok_or_else(|| self.unfit(&value, expected))?;
+        let (limit, window) = value.split_once('/').ok_or_else(|| self.unfit(&value, expected))?;
         Ok(FaultKind::RateLimit(RateLimit {
             limit: self.number(expected, limit)?,
-            window: self
-                .read_span(window)?
-                .draw(&mut fastrand::Rng::with_seed(0)),
+            window: self.read_span(window)?.draw(&mut fastrand::Rng::with_seed(0)),
             reset: self.choice("reset", Reset::Laravel, &Reset::ALL, Reset::as_str)?,
             hint: self.choice("hint", Hint::Both, &Hint::ALL, Hint::as_str)?,
         }))
@@ -116,9 +93,7 @@ impl Words {
         let Some(value) = self.value.take() else {
             return Ok(FaultKind::ErrorShape(None));
         };
-        self.pick(&value, &Shape::ALL, Shape::as_str)
-            .map(Some)
-            .map(FaultKind::ErrorShape)
+        self.pick(&value, &Shape::ALL, Shape::as_str).map(Some).map(FaultKind::ErrorShape)
     }
 
     pub(super) fn date_offset(&mut self) -> Result<FaultKind, FaultError> {
@@ -127,9 +102,7 @@ impl Words {
             Some(length) => (-1, length),
             None => (1, value.as_str()),
         };
-        let length = self
-            .read_span(length)?
-            .draw(&mut fastrand::Rng::with_seed(0));
+        let length = self.read_span(length)?.draw(&mut fastrand::Rng::with_seed(0));
         let ms = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
         Ok(FaultKind::DateOffset(sign * ms))
     }
@@ -137,9 +110,7 @@ impl Words {
     pub(super) fn status_as(&mut self) -> Result<FaultKind, FaultError> {
         let expected = "STATUS:WORD, such as answered:bridged";
         let value = self.value(expected)?;
-        let (status, word) = value
-            .split_once(':')
-            .ok_or_else(|| self.unfit(&value, expected))?;
+        let (status, word) = value.split_once(':').ok_or_else(|| self.unfit(&value, expected))?;
         let status = self.pick(status, &Status::ALL, Status::as_str)?;
         Ok(FaultKind::StatusAs(status, word.to_owned()))
     }
@@ -163,8 +134,7 @@ impl Words {
     pub(super) fn encoding(&mut self) -> Result<FaultKind, FaultError> {
         let all = [Encoding::Hex, Encoding::UpperHex, Encoding::Base64];
         let value = self.value("hex, upper-hex or base64")?;
-        self.pick(&value, &all, Encoding::as_str)
-            .map(FaultKind::SignatureEncoding)
+        self.pick(&value, &all, Encoding::as_str).map(FaultKind::SignatureEncoding)
     }
 
     pub(super) fn choice<T: Copy>(
@@ -186,13 +156,10 @@ impl Words {
         all: &[T],
         name: fn(T) -> &'static str,
     ) -> Result<T, FaultError> {
-        all.iter()
-            .copied()
-            .find(|one| name(*one) == word)
-            .ok_or_else(|| {
-                let names: Vec<_> = all.iter().map(|one| name(*one)).collect();
-                self.unfit(word, &names.join(", "))
-            })
+        all.iter().copied().find(|one| name(*one) == word).ok_or_else(|| {
+            let names: Vec<_> = all.iter().map(|one| name(*one)).collect();
+            self.unfit(word, &names.join(", "))
+        })
     }
 
     pub(super) fn number<T: FromStr>(&self, expected: &str, word: &str) -> Result<T, FaultError> {

@@ -29,17 +29,9 @@ pub struct FaultReport {
 /// What a fault might strike.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Occasion<'a> {
-    Request {
-        endpoint: Scope,
-        call: Option<&'a str>,
-    },
-    Delivery {
-        event: &'a str,
-        call: &'a str,
-    },
-    Row {
-        call: &'a str,
-    },
+    Request { endpoint: Scope, call: Option<&'a str> },
+    Delivery { event: &'a str, call: &'a str },
+    Row { call: &'a str },
 }
 
 impl Faults {
@@ -50,11 +42,7 @@ impl Faults {
 
     pub(super) fn add(&mut self, fault: Fault) {
         let left = fault.count;
-        self.0.push(InForce {
-            fault,
-            left,
-            hits: 0,
-        });
+        self.0.push(InForce { fault, left, hits: 0 });
     }
 
     /// Clears every fault of that name; says whether there was one.
@@ -82,8 +70,7 @@ impl Faults {
     ) -> Option<(T, String)> {
         self.0.iter_mut().find_map(|one| {
             let picked = pick(&one.fault.kind)?;
-            one.strikes(occasion, rng)
-                .then(|| (picked, one.fault.to_string()))
+            one.strikes(occasion, rng).then(|| (picked, one.fault.to_string()))
         })
     }
 
@@ -129,13 +116,8 @@ mod tests {
     use super::*;
 
     fn strikes(faults: &mut Faults, endpoint: Scope) -> bool {
-        let occasion = Occasion::Request {
-            endpoint,
-            call: None,
-        };
-        faults
-            .strike(occasion, &mut fastrand::Rng::with_seed(1), |_| Some(()))
-            .is_some()
+        let occasion = Occasion::Request { endpoint, call: None };
+        faults.strike(occasion, &mut fastrand::Rng::with_seed(1), |_| Some(())).is_some()
     }
 
     #[test]
@@ -154,10 +136,7 @@ mod tests {
         let mut faults = Faults::default();
         faults.add("cut=0.25".parse().unwrap());
         let mut rng = fastrand::Rng::with_seed(3);
-        let occasion = Occasion::Request {
-            endpoint: Scope::Lists,
-            call: None,
-        };
+        let occasion = Occasion::Request { endpoint: Scope::Lists, call: None };
         let hits = (0..4000).filter(|_| faults.strike(occasion, &mut rng, |_| Some(())).is_some());
         let hits = hits.count();
         assert!((900..1100).contains(&hits), "{hits}");

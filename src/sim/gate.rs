@@ -44,9 +44,7 @@ pub(super) async fn gate(
     let (visit, request) = receive(&shared, request).await;
     let seq = visit.seq;
     // In a task of its own: as with the real platform, a client that hangs up undoes nothing.
-    let passing = shared
-        .tasks
-        .spawn(pass(Arc::clone(&shared), visit, request, next));
+    let passing = shared.tasks.spawn(pass(Arc::clone(&shared), visit, request, next));
     let response = passing.await.unwrap_or_else(|_| answer::cut());
     shared.act(|world| world.answered(seq, &response));
     response
@@ -71,11 +69,7 @@ async fn pass(shared: Arc<Shared>, visit: Visit, request: Request, next: Next) -
         let response = unkind(shared.act(|world| world.reshape(response)), wants_json);
         spoil(visit.interference, response).await
     };
-    shared
-        .stopping
-        .run_until_cancelled(passing)
-        .await
-        .unwrap_or_else(answer::cut)
+    shared.stopping.run_until_cancelled(passing).await.unwrap_or_else(answer::cut)
 }
 
 async fn hinder_or_handle(
@@ -119,26 +113,17 @@ impl World {
     fn receive(&mut self, parts: &Parts, body: &Bytes, at: Micros) -> Visit {
         let path = parts.uri.path();
         let endpoint = endpoint(&parts.method, path);
-        let call = (endpoint == Scope::EndCall)
-            .then(|| named_call(body))
-            .flatten();
-        let occasion = Occasion::Request {
-            endpoint,
-            call: call.as_deref(),
-        };
+        let call = (endpoint == Scope::EndCall).then(|| named_call(body)).flatten();
+        let occasion = Occasion::Request { endpoint, call: call.as_deref() };
         let mut faults = Vec::new();
-        let latency = self
-            .faults
-            .strike(occasion, &mut self.rng, |kind| match kind {
-                FaultKind::Latency(span) => Some(*span),
-                _ => None,
-            });
-        let interference = self
-            .faults
-            .strike(occasion, &mut self.rng, |kind| match kind {
-                FaultKind::Interfere(interference) => Some(*interference),
-                _ => None,
-            });
+        let latency = self.faults.strike(occasion, &mut self.rng, |kind| match kind {
+            FaultKind::Latency(span) => Some(*span),
+            _ => None,
+        });
+        let interference = self.faults.strike(occasion, &mut self.rng, |kind| match kind {
+            FaultKind::Interfere(interference) => Some(*interference),
+            _ => None,
+        });
         let delay = latency.map(|(span, text)| {
             faults.push(text);
             span.draw(&mut self.rng)
@@ -161,11 +146,7 @@ impl World {
             status: None,
             answered_at: None,
         });
-        Visit {
-            seq,
-            delay: delay.unwrap_or_default(),
-            interference,
-        }
+        Visit { seq, delay: delay.unwrap_or_default(), interference }
     }
 
     /// The answer given in place of handling the request; none: it is handled.
@@ -208,15 +189,9 @@ impl World {
 
     /// Any token will do unless one is set.
     fn knows_token(&self, headers: &HeaderMap) -> bool {
-        let header = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
+        let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.and_then(|value| value.strip_prefix("Bearer "));
-        token.is_some_and(|token| {
-            self.token
-                .as_deref()
-                .map_or(!token.is_empty(), |t| t == token)
-        })
+        token.is_some_and(|token| self.token.as_deref().map_or(!token.is_empty(), |t| t == token))
     }
 
     /// Gives a refusal the shape that the faults want, and the answer the date.
@@ -282,26 +257,15 @@ async fn spoil(how: Option<Interference>, response: Response) -> Response {
 /// Sends half of the body that the head announces.
 async fn cut_within(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
-    let body = body
-        .collect()
-        .await
-        .map(|body| body.to_bytes())
-        .unwrap_or_default();
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let half = body.slice(..body.len() / 2);
     let broken = io::Error::new(io::ErrorKind::ConnectionAborted, "cut within the body");
-    parts
-        .headers
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    Response::from_parts(
-        parts,
-        Body::from_stream(stream::iter([Ok(half), Err(broken)])),
-    )
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    Response::from_parts(parts, Body::from_stream(stream::iter([Ok(half), Err(broken)])))
 }
 
 fn accepts_json(headers: &HeaderMap) -> bool {
-    let accept = headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok());
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| accept.contains("/json") || accept.contains("+json"))
 }
 

@@ -111,18 +111,14 @@ impl<T> Journal<T> {
 
 impl<T> Default for Journal<T> {
     fn default() -> Self {
-        Self {
-            first: 0,
-            entries: VecDeque::new(),
-        }
+        Self { first: 0, entries: VecDeque::new() }
     }
 }
 
 impl DeliveryRecord {
     /// Whether the receiver said 2xx.
     pub fn is_acknowledged(&self) -> bool {
-        self.status
-            .is_some_and(|status| (200..300).contains(&status))
+        self.status.is_some_and(|status| (200..300).contains(&status))
     }
 }
 

@@ -59,22 +59,13 @@ impl Limiter {
     pub(super) fn admit(&mut self, rule: RateLimit, now: Micros) -> Ticket {
         let window = clock::micros(rule.window);
         if self.used == 0 || now >= self.opened.saturating_add(window) {
-            *self = Self {
-                opened: now,
-                used: 0,
-            };
+            *self = Self { opened: now, used: 0 };
         }
         let is_refused = self.used >= rule.limit;
         self.used += u32::from(!is_refused);
         let remaining = rule.limit.saturating_sub(self.used);
         let closes = self.opened.saturating_add(window);
-        Ticket {
-            rule,
-            remaining,
-            closes,
-            now,
-            is_refused,
-        }
+        Ticket { rule, remaining, closes, now, is_refused }
     }
 }
 

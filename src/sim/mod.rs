@@ -108,9 +108,7 @@ impl Default for SimOptions {
             token: None,
             seed: None,
             faults: Vec::new(),
-            agents: ["agent-1", "agent-2", "agent-3"]
-                .map(str::to_owned)
-                .to_vec(),
+            agents: ["agent-1", "agent-2", "agent-3"].map(str::to_owned).to_vec(),
             webhook: None,
             script: Script::default(),
         }
@@ -123,15 +121,7 @@ impl Sim {
     /// # Errors
     /// The listener can't be opened.
     pub async fn start(options: SimOptions) -> io::Result<Self> {
-        let SimOptions {
-            listen,
-            token,
-            seed,
-            faults,
-            agents,
-            webhook,
-            script,
-        } = options;
+        let SimOptions { listen, token, seed, faults, agents, webhook, script } = options;
         let listener = TcpListener::bind(listen).await?;
         let addr = listener.local_addr()?;
         let mut world = World::new(seed);
@@ -139,10 +129,7 @@ impl Sim {
         world.script = script;
         world.faults.set(faults);
         agents.iter().for_each(|agent| world.add_agent(agent));
-        let sim = Self {
-            addr,
-            shared: Shared::new(world),
-        };
+        let sim = Self { addr, shared: Shared::new(world) };
         sim.control().set_webhook(webhook);
         sim.spawn(listener);
         Ok(sim)
@@ -174,9 +161,7 @@ impl Sim {
 
     /// The strings to pull.
     pub fn control(&self) -> Control {
-        Control {
-            shared: Arc::clone(&self.shared),
-        }
+        Control { shared: Arc::clone(&self.shared) }
     }
 
     /// Cuts every connection, stops the clockwork and waits until all of it has ended.

@@ -71,19 +71,16 @@ fn fill(template: &Value, full: &Map<String, Value>) -> Value {
     match template {
         Value::String(text) => Value::String(fill_text(text, full)),
         Value::Array(items) => items.iter().map(|item| fill(item, full)).collect(),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(key, value)| (key.clone(), fill(value, full)))
-            .collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(key, value)| (key.clone(), fill(value, full))).collect()
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => template.clone(),
     }
 }
 
 fn fill_text(text: &str, full: &Map<String, Value>) -> String {
     full.iter().fold(text.to_owned(), |text, (key, value)| {
-        let value = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let name = match key.as_str() {
             "call_id" => "call.id".to_owned(),
             "call_sid" => "call.sid".to_owned(),

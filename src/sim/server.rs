@@ -36,15 +36,10 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, ro
     stream.set_nodelay(true).ok();
     let service = service_fn(|request| answer(router.clone(), request, peer));
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(60));
+    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(60));
     let serving = http.serve_connection(TokioIo::new(stream), service);
     // How a connection ends is the client's affair: the history holds what it asked.
-    shared
-        .stopping
-        .run_until_cancelled(serving)
-        .await
-        .map(Result::ok);
+    shared.stopping.run_until_cancelled(serving).await.map(Result::ok);
 }
 
 async fn answer(
@@ -54,16 +49,10 @@ async fn answer(
 ) -> Result<Response, io::Error> {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
-    let response = router
-        .oneshot(request)
-        .await
-        .unwrap_or_else(|never: Infallible| match never {});
+    let response = router.oneshot(request).await.unwrap_or_else(|never: Infallible| match never {});
     match response.extensions().get::<Cut>() {
         // An error makes hyper drop the connection without a word.
-        Some(Cut) => Err(io::Error::new(
-            io::ErrorKind::ConnectionAborted,
-            "cut by a fault",
-        )),
+        Some(Cut) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut by a fault")),
         None => Ok(response),
     }
 }

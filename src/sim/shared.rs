@@ -41,11 +41,7 @@ impl Shared {
         let (result, calls, sooner) = {
             let mut world = self.lock();
             let result = deed(&mut world);
-            (
-                result,
-                mem::take(&mut world.wanting_courier),
-                world.timeline.take_sooner(),
-            )
+            (result, mem::take(&mut world.wanting_courier), world.timeline.take_sooner())
         };
         for call in calls {
             self.tasks.spawn(courier::serve(Arc::clone(self), call));

@@ -32,10 +32,7 @@ pub enum SpanError {
 impl Span {
     /// A range to draw from, evenly. Bounds the wrong way round are swapped.
     pub fn between(a: Duration, b: Duration) -> Self {
-        Self {
-            low: a.min(b),
-            high: a.max(b),
-        }
+        Self { low: a.min(b), high: a.max(b) }
     }
 
     /// A length within the bounds.
@@ -51,10 +48,7 @@ fn to_micros(length: Duration) -> u64 {
 
 impl From<Duration> for Span {
     fn from(length: Duration) -> Self {
-        Self {
-            low: length,
-            high: length,
-        }
+        Self { low: length, high: length }
     }
 }
 
@@ -67,9 +61,7 @@ impl FromStr for Span {
         };
         let (low, high) = (duration(low)?, duration(high)?);
         if high < low {
-            return Err(SpanError::Backwards {
-                found: text.to_owned(),
-            });
+            return Err(SpanError::Backwards { found: text.to_owned() });
         }
         Ok(Self { low, high })
     }
@@ -82,9 +74,7 @@ fn duration(text: &str) -> Result<Duration, SpanError> {
     humantime::parse_duration(text.trim())
         .ok()
         .filter(|length| *length <= LONGEST)
-        .ok_or_else(|| SpanError::NotADuration {
-            found: text.to_owned(),
-        })
+        .ok_or_else(|| SpanError::NotADuration { found: text.to_owned() })
 }
 
 impl TryFrom<String> for Span {
@@ -129,10 +119,7 @@ mod tests {
     #[test]
     fn nonsense_is_named() {
         let error = "soon".parse::<Span>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "\"soon\" is not a duration such as 200ms or 1m 30s"
-        );
+        assert_eq!(error.to_string(), "\"soon\" is not a duration such as 200ms or 1m 30s");
         assert!("2s..1s".parse::<Span>().is_err());
     }
 }

@@ -46,11 +46,7 @@ impl Timeline {
 
     /// The first step due by then.
     pub(super) fn pop(&mut self, now: Micros) -> Option<Step> {
-        let step = self
-            .steps
-            .first_entry()
-            .filter(|entry| entry.key().0 <= now)?
-            .remove();
+        let step = self.steps.first_entry().filter(|entry| entry.key().0 <= now)?.remove();
         self.posts -= usize::from(matches!(step, Step::Post(_)));
         Some(step)
     }

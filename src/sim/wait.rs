@@ -69,30 +69,23 @@ pub enum Wait {
 impl Wait {
     fn is_met(&self, world: &World) -> bool {
         match self {
-            Self::Status { call, status } => world
-                .call(call)
-                .is_some_and(|call| has_status(call, status)),
+            Self::Status { call, status } => {
+                world.call(call).is_some_and(|call| has_status(call, status))
+            }
             Self::Over { count } => world.calls.iter().filter(|c| c.is_over()).count() >= *count,
             Self::EndCalls { call, count } => end_calls(world, call).count() >= *count,
             Self::Accepted { call, count } => {
-                end_calls(world, call)
-                    .filter(|record| is_success(record.status))
-                    .count()
-                    >= *count
+                end_calls(world, call).filter(|record| is_success(record.status)).count() >= *count
             }
             Self::Requests { endpoint, count } => {
                 let is_wanted = |record: &&RequestRecord| {
                     record.answered_at.is_some()
-                        && endpoint
-                            .as_deref()
-                            .is_none_or(|only| only == record.endpoint)
+                        && endpoint.as_deref().is_none_or(|only| only == record.endpoint)
                 };
                 world.requests.iter().filter(is_wanted).count() >= *count
             }
             Self::Delivered { call, event, count } => {
-                deliveries(world, call, event)
-                    .filter(|status| is_success(*status))
-                    .count()
+                deliveries(world, call, event).filter(|status| is_success(*status)).count()
                     >= *count
             }
             Self::Tried { call, event, count } => deliveries(world, call, event).count() >= *count,

@@ -121,18 +121,11 @@ impl Default for WebhookTarget {
 impl WebhookTarget {
     /// A target that wants all events, signed if there is a secret.
     pub fn new(url: impl Into<String>, secret: Option<&str>) -> Self {
-        Self {
-            url: url.into(),
-            secret: secret.map(str::to_owned),
-            ..Self::default()
-        }
+        Self { url: url.into(), secret: secret.map(str::to_owned), ..Self::default() }
     }
 
     pub(super) fn url_for(&self, agent: &str, event: &str, call: &str) -> String {
-        self.url
-            .replace("{agent_id}", agent)
-            .replace("{event}", event)
-            .replace("{call_id}", call)
+        self.url.replace("{agent_id}", agent).replace("{event}", event).replace("{call_id}", call)
     }
 }
 

@@ -82,9 +82,7 @@ impl World {
     }
 
     pub(super) fn add_agent(&mut self, id: &str) {
-        self.agents
-            .entry(id.to_owned())
-            .or_insert(Agent { is_published: true });
+        self.agents.entry(id.to_owned()).or_insert(Agent { is_published: true });
     }
 
     /// Places a call and plans all that its script holds. Returns its id.
@@ -92,13 +90,8 @@ impl World {
         self.add_agent(&script.agent);
         if let Some(campaign) = &script.campaign {
             let agent = script.agent.clone();
-            let running = || Campaign {
-                agent,
-                status: "running".to_owned(),
-            };
-            self.campaigns
-                .entry(campaign.clone())
-                .or_insert_with(running);
+            let running = || Campaign { agent, status: "running".to_owned() };
+            self.campaigns.entry(campaign.clone()).or_insert_with(running);
         }
         let id = self.plan(&script, now);
         self.enter(id.clone(), script, now);
@@ -107,11 +100,7 @@ impl World {
 
     fn plan(&mut self, script: &Script, now: Micros) -> String {
         let drawn = self.uuid();
-        let id = script
-            .id
-            .clone()
-            .filter(|id| !self.by_id.contains_key(id))
-            .unwrap_or(drawn);
+        let id = script.id.clone().filter(|id| !self.by_id.contains_key(id)).unwrap_or(drawn);
         let mut draw = |span: Span| clock::micros(span.draw(&mut self.rng));
         let dialled = now + draw(script.delay);
         let decided = dialled + draw(script.rings);
@@ -145,10 +134,7 @@ impl World {
             plan(decided + draw(after), Step::Talk(call()));
         }
         for extra in &script.events {
-            plan(
-                decided + draw(extra.after),
-                Step::Event(call(), extra.event.clone()),
-            );
+            plan(decided + draw(extra.after), Step::Event(call(), extra.event.clone()));
         }
         if let Some(after) = script.lasts {
             plan(decided + draw(after), ends(Status::Completed));
@@ -157,10 +143,7 @@ impl World {
 
     fn enter(&mut self, id: String, script: Script, now: Micros) {
         let drawn = self.sid();
-        let sid = script
-            .sid
-            .filter(|sid| !self.by_sid.contains_key(sid))
-            .unwrap_or(drawn);
+        let sid = script.sid.filter(|sid| !self.by_sid.contains_key(sid)).unwrap_or(drawn);
         let (ours, theirs) = (self.number("+1555"), self.number("+1444"));
         let (to, from) = match script.direction {
             Direction::Outbound => (theirs, ours),
@@ -204,9 +187,7 @@ impl World {
     }
 
     pub(super) fn call_by_sid(&self, sid: &str) -> Option<&Call> {
-        self.by_sid
-            .get(sid)
-            .and_then(|index| self.calls.get(*index))
+        self.by_sid.get(sid).and_then(|index| self.calls.get(*index))
     }
 
     fn running(&mut self, id: &str) -> Option<&mut Call> {
@@ -305,17 +286,10 @@ impl World {
     }
 
     fn emit(&mut self, id: &str, event: &str, at: Micros) {
-        let Some(call) = self
-            .by_id
-            .get(id)
-            .and_then(|index| self.calls.get_mut(*index))
-        else {
+        let Some(call) = self.by_id.get(id).and_then(|index| self.calls.get_mut(*index)) else {
             return;
         };
-        call.events.push(Emitted {
-            at,
-            event: event.to_owned(),
-        });
+        call.events.push(Emitted { at, event: event.to_owned() });
         if !call.silent {
             self.notify(id, event, at);
         }
@@ -325,14 +299,7 @@ impl World {
     pub(super) fn uuid(&mut self) -> String {
         let bits = format!("{:032x}", self.rng.u128(..));
         let part = |from, to| bits.get(from..to).unwrap_or_default();
-        [
-            part(0, 8),
-            part(8, 12),
-            part(12, 16),
-            part(16, 20),
-            part(20, 32),
-        ]
-        .join("-")
+        [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
     }
 
     fn sid(&mut self) -> String {

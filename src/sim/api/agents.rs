@@ -32,11 +32,7 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, query: Query) -> Ans
     }
     shared.look(|world| {
         let is_wanted = |agent: &Agent| status.is_none_or(|status| status == agent.status());
-        let agents: Vec<_> = world
-            .agents
-            .iter()
-            .filter(|(_, agent)| is_wanted(agent))
-            .collect();
+        let agents: Vec<_> = world.agents.iter().filter(|(_, agent)| is_wanted(agent)).collect();
         Ok(Json(page.cut(world, &agents, |(id, agent)| row(id, agent))))
     })
 }
@@ -60,10 +56,7 @@ fn set_published(
     is_published: bool,
 ) -> Answer {
     shared.act(|world| {
-        let agent = world
-            .agents
-            .get_mut(&id)
-            .ok_or_else(Refusal::unknown_agent)?;
+        let agent = world.agents.get_mut(&id).ok_or_else(Refusal::unknown_agent)?;
         agent.is_published = is_published;
         shown(world, &id)
     })
@@ -80,11 +73,7 @@ fn row(id: &str, agent: &Agent) -> Value {
 
 impl Agent {
     fn status(&self) -> &'static str {
-        if self.is_published {
-            "published"
-        } else {
-            "draft"
-        }
+        if self.is_published { "published" } else { "draft" }
     }
 }
 
@@ -110,21 +99,14 @@ pub(super) async fn campaign_status(
         return Err(Refusal::unprocessable("The selected status is invalid."));
     }
     shared.act(|world| {
-        world
-            .campaigns
-            .get_mut(&id)
-            .ok_or_else(unknown_campaign)?
-            .status = status;
+        world.campaigns.get_mut(&id).ok_or_else(unknown_campaign)?.status = status;
         shown_campaign(world, &id)
     })
 }
 
 fn shown_campaign(world: &World, id: &str) -> Answer {
     let campaign = world.campaigns.get(id).ok_or_else(unknown_campaign)?;
-    let calls = world
-        .calls
-        .iter()
-        .filter(|call| call.campaign.as_deref() == Some(id));
+    let calls = world.calls.iter().filter(|call| call.campaign.as_deref() == Some(id));
     let calls: Vec<_> = calls
         .map(|call| json!({"id": call.id, "to": call.to, "status": call.status.as_str()}))
         .collect();

@@ -55,14 +55,9 @@ fn endable(world: &World, agent: &str, call_sid: &str) -> Result<String, Refusal
     if !world.agents.contains_key(agent) {
         return Err(Refusal::unknown_agent());
     }
-    let takes_sid = world
-        .faults
-        .has(|kind| matches!(kind, FaultKind::EndCallTakesSid));
+    let takes_sid = world.faults.has(|kind| matches!(kind, FaultKind::EndCallTakesSid));
     let by_sid = || world.call_by_sid(call_sid).filter(|_| takes_sid);
-    let call = world
-        .call(call_sid)
-        .or_else(by_sid)
-        .filter(|call| call.agent == agent);
+    let call = world.call(call_sid).or_else(by_sid).filter(|call| call.agent == agent);
     let call = call.ok_or_else(Refusal::unknown_call)?;
     if !call.status.can_be_ended() {
         return Err(Refusal::not_active());

@@ -54,28 +54,16 @@ impl Filter {
     fn of(query: &Query, agent: Option<String>) -> Result<Self, Refusal> {
         let value = |name: &str| query.get(name).filter(|value| !value.is_empty()).cloned();
         let direction = value("direction");
-        if direction
-            .as_deref()
-            .is_some_and(|word| word != "inbound" && word != "outbound")
-        {
+        if direction.as_deref().is_some_and(|word| word != "inbound" && word != "outbound") {
             return Err(Refusal::unprocessable("The selected direction is invalid."));
         }
         let [date_from, date_to] = ["date_from", "date_to"].map(value);
         let is_date = |date: &String| date.parse::<jiff::civil::Date>().is_ok();
         if !date_from.iter().chain(&date_to).all(is_date) {
-            return Err(Refusal::unprocessable(
-                "The date does not match the format Y-m-d.",
-            ));
+            return Err(Refusal::unprocessable("The date does not match the format Y-m-d."));
         }
         let [status, search] = ["status", "search"].map(value);
-        Ok(Self {
-            status,
-            direction,
-            agent,
-            date_from,
-            date_to,
-            search,
-        })
+        Ok(Self { status, direction, agent, date_from, date_to, search })
     }
 
     fn page(&self, world: &mut World, page: Page, with_agent: bool) -> Answer {
@@ -83,9 +71,7 @@ impl Filter {
         if !self.status.as_deref().is_none_or(|word| view.knows(word)) {
             return Err(Refusal::unprocessable("The selected status is invalid."));
         }
-        let finds_ids = world
-            .faults
-            .has(|kind| matches!(kind, FaultKind::ListFindsIds));
+        let finds_ids = world.faults.has(|kind| matches!(kind, FaultKind::ListFindsIds));
         let mut found: Vec<_> = world
             .calls
             .iter()
@@ -98,16 +84,10 @@ impl Filter {
                     .is_some_and(|call| self.is_met(call, view.word(change.status), finds_ids))
             })
             .collect();
-        if !world
-            .faults
-            .has(|kind| matches!(kind, FaultKind::ListOldestFirst))
-        {
+        if !world.faults.has(|kind| matches!(kind, FaultKind::ListOldestFirst)) {
             found.reverse();
         }
-        if world
-            .faults
-            .has(|kind| matches!(kind, FaultKind::ListOmits))
-        {
+        if world.faults.has(|kind| matches!(kind, FaultKind::ListOmits)) {
             found.retain(|(index, _)| !is_omitted(world, *index));
         }
         Ok(Json(page.cut(world, &found, |(index, change)| {
@@ -124,10 +104,7 @@ impl Filter {
             && is(&self.agent, &call.agent)
             && is(&self.direction, call.direction.as_str())
             && self.is_within_dates(call.created_at)
-            && self
-                .search
-                .as_deref()
-                .is_none_or(|term| is_found(call, term, finds_ids))
+            && self.search.as_deref().is_none_or(|term| is_found(call, term, finds_ids))
     }
 
     /// By the day in UTC.
@@ -151,9 +128,7 @@ fn is_found(call: &Call, term: &str, finds_ids: bool) -> bool {
 }
 
 fn is_omitted(world: &mut World, index: usize) -> bool {
-    let World {
-        calls, faults, rng, ..
-    } = world;
+    let World { calls, faults, rng, .. } = world;
     let Some(call) = calls.get(index) else {
         return true;
     };
@@ -177,10 +152,7 @@ impl View {
             _ => None,
         });
         let lag = lag.map_or(0, |span| clock::micros(span.draw(&mut world.rng)));
-        Self {
-            at: now.saturating_sub(lag),
-            ..Self::prompt(world, now)
-        }
+        Self { at: now.saturating_sub(lag), ..Self::prompt(world, now) }
     }
 
     /// Without any lag.
@@ -194,9 +166,7 @@ impl View {
         Self {
             at: now,
             words: Status::ALL.into_iter().filter_map(word).collect(),
-            is_precise: world
-                .faults
-                .has(|kind| matches!(kind, FaultKind::PreciseTimes)),
+            is_precise: world.faults.has(|kind| matches!(kind, FaultKind::PreciseTimes)),
         }
     }
 
@@ -206,11 +176,7 @@ impl View {
     }
 
     pub(super) fn time(&self, at: Micros) -> String {
-        if self.is_precise {
-            clock::iso_millis(at)
-        } else {
-            clock::iso_seconds(at)
-        }
+        if self.is_precise { clock::iso_millis(at) } else { clock::iso_seconds(at) }
     }
 
     fn knows(&self, word: &str) -> bool {

@@ -44,37 +44,17 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/agents/{agent}/call", post(place::by_agent))
         .route("/agents/{agent}/end-call", post(calls::end))
         .route("/agents/{agent}/active-call/{phone}", get(calls::active))
-        .route(
-            "/agents/{agent}/webhooks",
-            get(webhooks::list).post(webhooks::create),
-        )
+        .route("/agents/{agent}/webhooks", get(webhooks::list).post(webhooks::create))
         .route(
             "/agents/{agent}/webhooks/{webhook}",
-            get(webhooks::show)
-                .put(webhooks::update)
-                .delete(webhooks::delete),
+            get(webhooks::show).put(webhooks::update).delete(webhooks::delete),
         )
-        .route(
-            "/agents/{agent}/webhooks/{webhook}/toggle",
-            patch(webhooks::toggle),
-        )
-        .route(
-            "/agents/{agent}/webhooks/{webhook}/test",
-            post(webhooks::test),
-        )
-        .route(
-            "/agents/{agent}/webhooks/{webhook}/logs",
-            get(webhooks::logs),
-        )
-        .route(
-            "/agents/{agent}/webhooks/{webhook}/logs/{log}/retry",
-            post(webhooks::retry),
-        )
+        .route("/agents/{agent}/webhooks/{webhook}/toggle", patch(webhooks::toggle))
+        .route("/agents/{agent}/webhooks/{webhook}/test", post(webhooks::test))
+        .route("/agents/{agent}/webhooks/{webhook}/logs", get(webhooks::logs))
+        .route("/agents/{agent}/webhooks/{webhook}/logs/{log}/retry", post(webhooks::retry))
         .route("/campaigns/{campaign}", get(agents::campaign))
-        .route(
-            "/campaigns/{campaign}/status",
-            patch(agents::campaign_status),
-        )
+        .route("/campaigns/{campaign}/status", patch(agents::campaign_status))
         .route("/campaigns/{campaign}/call", post(place::by_campaign))
         .fallback(unknown_route)
         .method_not_allowed_fallback(method_not_allowed);
@@ -82,10 +62,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .nest("/api/v1", api)
         // Outside of the API lives some web site.
         .fallback(async || answer::foreign_not_found())
-        .layer(middleware::from_fn_with_state(
-            Arc::clone(shared),
-            gate::gate,
-        ))
+        .layer(middleware::from_fn_with_state(Arc::clone(shared), gate::gate))
         .with_state(Arc::clone(shared))
 }
 
@@ -109,10 +86,7 @@ fn fields(body: &Bytes) -> Map<String, Value> {
 
 /// A field that must be a text.
 fn text(fields: &Map<String, Value>, name: &str) -> Result<String, Refusal> {
-    let text = fields
-        .get(name)
-        .and_then(Value::as_str)
-        .filter(|text| !text.is_empty());
+    let text = fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     text.map(str::to_owned)
         .ok_or_else(|| Refusal::unprocessable(&format!("The {name} field is required.")))
 }
@@ -134,10 +108,7 @@ impl Page {
                 .filter(|number| (1..=most).contains(number))
                 .ok_or_else(|| Refusal::unprocessable(&format!("The {name} field is invalid."))),
         };
-        Ok(Self {
-            number: number("page", 1, 1 << 20)?,
-            size: number("per_page", 20, 100)?,
-        })
+        Ok(Self { number: number("page", 1, 1 << 20)?, size: number("per_page", 20, 100)? })
     }
 
     /// The answer that holds this page of the rows, which come in order and are made on demand.

@@ -30,29 +30,15 @@ pub(super) async fn by_agent(
     body: Bytes,
 ) -> Answer {
     shared.act(|world| {
-        let is_published = world
-            .agents
-            .get(&agent)
-            .ok_or_else(Refusal::unknown_agent)?
-            .is_published;
+        let is_published =
+            world.agents.get(&agent).ok_or_else(Refusal::unknown_agent)?.is_published;
         if !is_published {
             let message = "Agent is not published";
-            return Err(Refusal::new(
-                422,
-                "AGENT_NOT_PUBLISHED",
-                message,
-                Shape::Code,
-            ));
+            return Err(Refusal::new(422, "AGENT_NOT_PUBLISHED", message, Shape::Code));
         }
         let asked = asked(world, &fields(&body))?;
-        let script = Script {
-            agent,
-            campaign: None,
-            ..asked
-        };
-        Ok(Json(
-            json!({"success": true, "data": placed(world, script, agent_call)}),
-        ))
+        let script = Script { agent, campaign: None, ..asked };
+        Ok(Json(json!({"success": true, "data": placed(world, script, agent_call)})))
     })
 }
 
@@ -63,26 +49,13 @@ pub(super) async fn by_campaign(
     body: Bytes,
 ) -> Result<Response, Refusal> {
     shared.act(|world| {
-        let found = world
-            .campaigns
-            .get(&campaign)
-            .cloned()
-            .ok_or_else(unknown_campaign)?;
+        let found = world.campaigns.get(&campaign).cloned().ok_or_else(unknown_campaign)?;
         if found.status != "running" {
             let message = "Campaign is not running";
-            return Err(Refusal::new(
-                422,
-                "CAMPAIGN_NOT_RUNNING",
-                message,
-                Shape::Code,
-            ));
+            return Err(Refusal::new(422, "CAMPAIGN_NOT_RUNNING", message, Shape::Code));
         }
         let asked = asked(world, &fields(&body))?;
-        let script = Script {
-            agent: found.agent,
-            campaign: Some(campaign.clone()),
-            ..asked
-        };
+        let script = Script { agent: found.agent, campaign: Some(campaign.clone()), ..asked };
         let call = placed(world, script, campaign_call);
         let campaign = json!({"id": campaign, "status": found.status});
         let body = json!({"campaign_call": call, "campaign": campaign});
@@ -91,12 +64,7 @@ pub(super) async fn by_campaign(
 }
 
 pub(super) fn unknown_campaign() -> Refusal {
-    Refusal::new(
-        404,
-        "CAMPAIGN_NOT_FOUND",
-        "Campaign not found",
-        Shape::Message,
-    )
+    Refusal::new(404, "CAMPAIGN_NOT_FOUND", "Campaign not found", Shape::Message)
 }
 
 fn placed(world: &mut World, script: Script, show: fn(&Call) -> Value) -> Value {
@@ -124,15 +92,7 @@ fn asked(world: &World, fields: &Map<String, Value>) -> Result<Script, Refusal> 
     let is_testing = is_testing.unwrap_or(world.script.is_testing);
     // Ids and the like are a call's own.
     let (id, sid) = (None, None);
-    Ok(Script {
-        to: Some(to),
-        delay,
-        context,
-        is_testing,
-        id,
-        sid,
-        ..world.script.clone()
-    })
+    Ok(Script { to: Some(to), delay, context, is_testing, id, sid, ..world.script.clone() })
 }
 
 fn agent_call(call: &Call) -> Value {

@@ -29,14 +29,9 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, Path(agent): Path<St
         if !world.agents.contains_key(&agent) {
             return Err(Refusal::unknown_agent());
         }
-        let webhooks = world
-            .webhooks
-            .iter()
-            .filter(|webhook| webhook.is_of(&agent));
+        let webhooks = world.webhooks.iter().filter(|webhook| webhook.is_of(&agent));
         let rows: Vec<_> = webhooks.map(row).collect();
-        Ok(Json(
-            json!({"success": true, "data": rows, "available_events": EVENTS}),
-        ))
+        Ok(Json(json!({"success": true, "data": rows, "available_events": EVENTS})))
     })
 }
 
@@ -53,11 +48,7 @@ pub(super) async fn create(
         for required in ["name", "webhook_url"] {
             text(&fields, required)?;
         }
-        if fields
-            .get("events")
-            .and_then(Value::as_array)
-            .is_none_or(Vec::is_empty)
-        {
+        if fields.get("events").and_then(Value::as_array).is_none_or(Vec::is_empty) {
             return Err(Refusal::unprocessable("The events field is required."));
         }
         let now = clock::now();
@@ -77,11 +68,7 @@ pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     Path((agent, id)): Path<(String, String)>,
 ) -> Answer {
-    shared.act(|world| {
-        Ok(Json(
-            json!({"success": true, "data": row(find(world, &agent, &id)?)}),
-        ))
-    })
+    shared.act(|world| Ok(Json(json!({"success": true, "data": row(find(world, &agent, &id)?)}))))
 }
 
 /// Partial: what is not named stays.
@@ -185,12 +172,7 @@ pub(super) async fn retry(
                 let message = "Only failed deliveries can be retried";
                 Err(Refusal::new(422, "LOG_NOT_RETRIABLE", message, Shape::Code))
             }
-            None => Err(Refusal::new(
-                404,
-                "NOT_FOUND",
-                "Log not found",
-                Shape::Message,
-            )),
+            None => Err(Refusal::new(404, "NOT_FOUND", "Log not found", Shape::Message)),
         }
     })
 }
@@ -200,9 +182,7 @@ fn find<'a>(world: &'a mut World, agent: &str, id: &str) -> Result<&'a mut Webho
         return Err(Refusal::unknown_agent());
     }
     let mut webhooks = world.webhooks.iter_mut();
-    webhooks
-        .find(|webhook| webhook.is_of(agent) && webhook.id == id)
-        .ok_or_else(unknown_webhook)
+    webhooks.find(|webhook| webhook.is_of(agent) && webhook.id == id).ok_or_else(unknown_webhook)
 }
 
 fn unknown_webhook() -> Refusal {
@@ -224,12 +204,7 @@ impl Webhook {
     }
 
     fn change_field(&mut self, name: &str, value: &Value) -> Option<()> {
-        let text = |most| {
-            value
-                .as_str()
-                .filter(|text| text.len() <= most)
-                .map(str::to_owned)
-        };
+        let text = |most| value.as_str().filter(|text| text.len() <= most).map(str::to_owned);
         let number = |least, most| value.as_u64().filter(|n| (least..=most).contains(n));
         let one_of = |words: &[&str]| text(16).filter(|word| words.contains(&word.as_str()));
         let schemes = ["none", "bearer", "basic", "api_key", "custom"];
@@ -257,23 +232,15 @@ impl Webhook {
 }
 
 fn events(value: &Value) -> Option<Vec<String>> {
-    let event = |name: &Value| {
-        name.as_str()
-            .filter(|name| EVENTS.contains(name))
-            .map(str::to_owned)
-    };
+    let event =
+        |name: &Value| name.as_str().filter(|name| EVENTS.contains(name)).map(str::to_owned);
     let events: Vec<_> = value.as_array()?.iter().map(event).collect::<Option<_>>()?;
     (!events.is_empty()).then_some(events)
 }
 
 fn headers(value: &Value) -> Option<Vec<Header>> {
     let text = |header: &Value, name: &str| header.get(name)?.as_str().map(str::to_owned);
-    let header = |one: &Value| {
-        Some(Header {
-            key: text(one, "key")?,
-            value: text(one, "value")?,
-        })
-    };
+    let header = |one: &Value| Some(Header { key: text(one, "key")?, value: text(one, "value")? });
     value.as_array()?.iter().map(header).collect()
 }
 

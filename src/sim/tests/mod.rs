@@ -40,36 +40,19 @@ impl Bench {
 
     async fn with(faults: &[&str], options: SimOptions) -> Self {
         let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
-        let options = SimOptions {
-            faults,
-            seed: Some(1),
-            ..options
-        };
-        Self {
-            sim: Sim::start(options).await.unwrap(),
-            client: courier::client(),
-        }
+        let options = SimOptions { faults, seed: Some(1), ..options };
+        Self { sim: Sim::start(options).await.unwrap(), client: courier::client() }
     }
 
     /// Places a call that is answered at once, and waits for that.
     async fn answered(&self, script: Script) -> String {
-        let call = self.sim.control().place(Script {
-            rings: span("0s"),
-            ..script
-        });
-        self.until(Wait::Status {
-            call: call.clone(),
-            status: "answered".to_owned(),
-        })
-        .await;
+        let call = self.sim.control().place(Script { rings: span("0s"), ..script });
+        self.until(Wait::Status { call: call.clone(), status: "answered".to_owned() }).await;
         call
     }
 
     async fn until(&self, what: Wait) {
-        assert!(
-            self.sim.control().wait(&what, SOON).await,
-            "in vain: {what:?}"
-        );
+        assert!(self.sim.control().wait(&what, SOON).await, "in vain: {what:?}");
     }
 
     async fn api(&self, method: Method, path: &str, body: Value) -> Reply {
@@ -82,16 +65,11 @@ impl Bench {
 
     async fn end_call(&self, agent: &str, call: &str) -> Reply {
         let path = format!("/agents/{agent}/end-call");
-        self.api(Method::POST, &path, json!({"call_sid": call}))
-            .await
+        self.api(Method::POST, &path, json!({"call_sid": call})).await
     }
 
     async fn try_api(&self, method: Method, path: &str, body: Value) -> Result<Reply, String> {
-        let body = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.sim.base_url()))
@@ -112,23 +90,11 @@ impl Bench {
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, String> {
-        let response = self
-            .client
-            .request(request)
-            .await
-            .map_err(|error| error.to_string())?;
+        let response = self.client.request(request).await.map_err(|error| error.to_string())?;
         let (parts, body) = response.into_parts();
-        let body = body
-            .collect()
-            .await
-            .map_err(|error| error.to_string())?
-            .to_bytes();
+        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
         let body = String::from_utf8(body.to_vec()).unwrap();
-        Ok(Reply {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body,
-        })
+        Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 }
 
@@ -161,28 +127,18 @@ impl Receiver {
         let left = Arc::clone(&failures);
         let take = async move |uri: axum::http::Uri, headers: HeaderMap, body: String| {
             let less = |n: u32| n.checked_sub(1);
-            if left
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
-                .is_ok()
-            {
+            if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
                 return axum::http::StatusCode::INTERNAL_SERVER_ERROR;
             }
             sender.send((uri.path().to_owned(), headers, body)).unwrap();
             axum::http::StatusCode::OK
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!(
-            "http://{}/hook/{{agent_id}}/{{event}}",
-            listener.local_addr().unwrap()
-        );
+        let url = format!("http://{}/hook/{{agent_id}}/{{event}}", listener.local_addr().unwrap());
         let router = axum::Router::new().fallback(take);
         let server = super::server::run(Arc::clone(&sim.shared), listener, router);
         sim.shared.tasks.spawn(server);
-        Self {
-            url,
-            failures,
-            inbox,
-        }
+        Self { url, failures, inbox }
     }
 
     fn target(&self) -> WebhookTarget {
@@ -190,9 +146,6 @@ impl Receiver {
     }
 
     async fn next(&mut self) -> (String, HeaderMap, String) {
-        tokio::time::timeout(SOON, self.inbox.recv())
-            .await
-            .unwrap()
-            .unwrap()
+        tokio::time::timeout(SOON, self.inbox.recv()).await.unwrap().unwrap()
     }
 }
