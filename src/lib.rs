@@ -7,5 +7,6 @@ pub mod engine;
 pub mod http;
 pub mod model;
 pub mod platform;
+pub mod sim;
 pub mod store;
 pub mod telemetry;
