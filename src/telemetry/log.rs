@@ -15,6 +15,7 @@ use thiserror::Error;
 use tracing::{Level, Subscriber, field::Field};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
+    field::MakeExt as _,
     filter::ParseError,
     fmt::{MakeWriter, format},
     layer::SubscriberExt as _,
@@ -139,7 +140,7 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     tracing_subscriber::fmt::layer()
-        .fmt_fields(format::debug_fn(field_on_one_line))
+        .fmt_fields(format::debug_fn(field_on_one_line).delimited(" "))
         .with_ansi(io::stderr().is_terminal())
         .log_internal_errors(false) // by eprintln!, which panics where stderr is gone
         .with_writer(writer)
@@ -165,8 +166,8 @@ fn field_on_one_line(
     value: &dyn fmt::Debug,
 ) -> fmt::Result {
     match field.name() {
-        "message" => write!(OneLine(writer), "{value:?} "),
-        name => write!(OneLine(writer), "{name}={value:?} "),
+        "message" => write!(OneLine(writer), "{value:?}"),
+        name => write!(OneLine(writer), "{name}={value:?}"),
     }
 }
 
