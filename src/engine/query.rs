@@ -10,7 +10,7 @@ use crate::{
         time::Wall,
         view::{CallFilter, CallView, Cursor, EndedView, HistoryFilter, StateName, ViewPage},
     },
-    store::{HistoryQuery, StoreError},
+    store::{HistoryQuery, Row, StoreError},
 };
 
 impl Engine {
@@ -64,15 +64,8 @@ impl Engine {
     /// The store cannot be read.
     pub async fn history(&self, filter: HistoryFilter) -> Result<ViewPage<EndedView>, StoreError> {
         let HistoryFilter { outcome, since, limit, after } = filter;
-        let after = after.and_then(|Cursor { at, id }| Some((at?, id)));
-        let query = HistoryQuery { outcome, since, after, limit: limit.saturating_add(1) };
-        let mut rows = self.0.store.history(query).await?;
-        let has_more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| has_more);
-        let next = next.map(|row| Cursor { at: row.ended_at, id: row.id.clone() });
-        let calls = rows.iter().filter_map(|row| persist::load(row, self.0.boot).ok());
-        let calls = calls.filter_map(|loaded| EndedView::of(&loaded.call)).collect();
+        let (ended, next) = self.ended(outcome, since, limit, after).await?;
+        let calls = ended.iter().filter_map(|(_, call)| EndedView::of(call)).collect();
         Ok(ViewPage { calls, next })
     }
 
@@ -81,23 +74,41 @@ impl Engine {
         let mut calls = Vec::new();
         // The store cannot filter by agent: pages are read until enough are found.
         loop {
-            let history = HistoryFilter { outcome: None, since: None, limit, after };
-            let page = self.history(history).await?;
-            let fits = |view: &CallView| agent.is_none() || view.agent == agent;
-            for ended in page.calls {
-                if !fits(&ended.call) {
-                    continue;
+            let (ended, next) = self.ended(None, None, limit, after).await?;
+            for (place, call) in &ended {
+                if agent.is_none() || call.facts.agent() == agent.as_ref() {
+                    calls.push(CallView::of(call));
                 }
-                calls.push(ended.call);
                 if calls.len() == limit {
-                    break;
+                    let is_last = ended.last().is_some_and(|(last, _)| last == place);
+                    let next = if is_last { next } else { Some(place.clone()) };
+                    return Ok(ViewPage { calls, next });
                 }
             }
-            after = page.next;
-            if calls.len() == limit || after.is_none() {
-                return Ok(ViewPage { calls, next: after });
+            after = next;
+            if after.is_none() {
+                return Ok(ViewPage { calls, next: None });
             }
         }
+    }
+
+    /// Up to `limit` calls that are over, each with its place, and where the next page begins.
+    async fn ended(
+        &self,
+        outcome: Option<String>,
+        since: Option<Wall>,
+        limit: usize,
+        after: Option<Cursor>,
+    ) -> Result<(Vec<(Cursor, Call)>, Option<Cursor>), StoreError> {
+        let after = after.and_then(|Cursor { at, id }| Some((at?, id)));
+        let query = HistoryQuery { outcome, since, after, limit: limit.saturating_add(1) };
+        let mut rows = self.0.store.history(query).await?;
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let place = |row: &Row| Cursor { at: row.ended_at, id: row.id.clone() };
+        let next = rows.last().filter(|_| has_more).map(place);
+        let load = |row: &Row| Some((place(row), persist::load(row, self.0.boot).ok()?.call));
+        Ok((rows.iter().filter_map(load).collect(), next))
     }
 }
 

@@ -3,7 +3,6 @@
 pub mod admin;
 pub mod health;
 pub mod metrics;
-mod refusals;
 pub mod server;
 pub mod verify;
 pub mod webhook;

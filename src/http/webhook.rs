@@ -22,19 +22,18 @@ use tokio_util::task::TaskTracker;
 
 use self::body::Unread;
 use super::{
-    refusals::Throttle,
     server,
     verify::{Proof, Verifier, header_names},
 };
 use crate::{
-    engine::{Engine, Refusal, clock::Clock},
+    engine::{Delivery as Answered, Engine, Refusal, clock::Clock},
     model::{
         change::Received,
         decode::{Decoded, PathNames, ReadError, What, decode, pointers::Pointers},
         event::Heard,
         time::Moment,
     },
-    telemetry::metrics::Metrics,
+    telemetry::{log::Throttle, metrics::Metrics},
 };
 
 /// What a reload may change.
@@ -74,6 +73,10 @@ pub fn router(
 ) -> Router {
     routes(Webhooks {
         clock: engine.clock().clone(),
+        answered: {
+            let engine = engine.clone();
+            Box::new(move |answered| engine.webhook_answered(answered))
+        },
         ingest: Box::new(move |heard| {
             let engine = engine.clone();
             Box::pin(async move { engine.ingest(heard).await })
@@ -116,6 +119,8 @@ type Ingest = Box<dyn Fn(Heard) -> BoxFuture<'static, Result<Received, Refusal>>
 /// What the endpoint works with.
 struct Webhooks {
     ingest: Ingest,
+    /// Told of each answer, for health.
+    answered: Box<dyn Fn(Answered) + Send + Sync>,
     clock: Clock,
     metrics: Arc<Metrics>,
     settings: watch::Receiver<Arc<Settings>>,
@@ -181,6 +186,13 @@ impl Webhooks {
     fn count(&self, label: &str, result: &str, begun: Moment) {
         let took = self.clock.now().mono.since(begun.mono);
         self.metrics.webhook(label, result, took);
+        (self.answered)(match result {
+            "tracked" | "updated" | "ended" | "duplicate" | "late" | "ignored" => {
+                Answered::Accepted
+            }
+            "unauthorized" => Answered::Refused,
+            _ => Answered::Other,
+        });
     }
 }
 

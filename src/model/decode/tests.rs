@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::*;
+use super::{pointers::Pointer, *};
 use crate::model::time::Wall;
 
 const STARTED: &str = "event_phone_call_started";
