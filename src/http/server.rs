@@ -170,8 +170,12 @@ async fn connection(
     };
     match served {
         Some(Ok(())) => {}
-        Some(Err(error)) => tracing::debug!(%peer, %error, "a connection ended early"),
-        None => tracing::warn!(%peer, "a connection was cut: it outlasted the shutdown"),
+        Some(Err(error)) => {
+            tracing::debug!(client.address = %peer, %error, "a connection ended early");
+        }
+        None => {
+            tracing::info!(client.address = %peer, "a connection was cut: it outlasted the shutdown")
+        }
     }
 }
 

@@ -26,14 +26,14 @@ use super::{
     verify::{Proof, Verifier, header_names},
 };
 use crate::{
-    engine::{Delivery as Answered, Engine, Refusal, clock::Clock},
+    engine::{Delivery, Engine, Refusal, clock::Clock},
     model::{
         change::Received,
         decode::{Decoded, PathNames, ReadError, What, decode, pointers::Pointers},
         event::Heard,
         time::Moment,
     },
-    telemetry::{log::Throttle, metrics::Metrics},
+    telemetry::{log::escaped, metrics::Metrics},
 };
 
 /// What a reload may change.
@@ -71,6 +71,7 @@ pub fn router(
     settings: watch::Receiver<Arc<Settings>>,
     tasks: TaskTracker,
 ) -> Router {
+    let teller = engine.clone();
     routes(Webhooks {
         clock: engine.clock().clone(),
         answered: {
@@ -81,6 +82,7 @@ pub fn router(
             let engine = engine.clone();
             Box::pin(async move { engine.ingest(heard).await })
         }),
+        answered: Box::new(move |delivery| teller.webhook_answered(delivery)),
         metrics,
         settings,
         tasks,
@@ -119,8 +121,8 @@ type Ingest = Box<dyn Fn(Heard) -> BoxFuture<'static, Result<Received, Refusal>>
 /// What the endpoint works with.
 struct Webhooks {
     ingest: Ingest,
-    /// Told of each answer, for health.
-    answered: Box<dyn Fn(Answered) + Send + Sync>,
+    /// Told of every answer, for health.
+    answered: Box<dyn Fn(Delivery) + Send + Sync>,
     clock: Clock,
     metrics: Arc<Metrics>,
     settings: watch::Receiver<Arc<Settings>>,
@@ -146,23 +148,22 @@ async fn receive(
     let begun = webhooks.clock.now();
     let (head, body) = request.into_parts();
     let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
-    let delivery =
-        Delivery { webhooks: &webhooks, begun, peer: peer.map(|&ConnectInfo(peer)| peer) };
+    let arrival = Arrival { webhooks: &webhooks, begun, peer: peer.map(|&ConnectInfo(peer)| peer) };
     let bytes = match body::read(body, webhooks.limits).await {
         Ok(bytes) => bytes,
-        Err((unread, rest)) => return delivery.unread(unread, rest, &head.headers),
+        Err((unread, rest)) => return arrival.unread(unread, rest, &head.headers),
     };
     let settings = Arc::clone(&webhooks.settings.borrow());
     match settings.verifier.verify(&head.headers, &bytes, begun.wall) {
         Ok(proof) => webhooks.count_proof(proof),
-        Err(_) => return delivery.unauthorized(&head.headers),
+        Err(_) => return arrival.unauthorized(&head.headers),
     }
     let Ok(names) = names else {
-        return delivery.bad_path();
+        return arrival.bad_path();
     };
     match decode(&bytes, &path_names(&names), &settings.pointers) {
-        Ok(decoded) => delivery.decoded(decoded).await,
-        Err(error) => delivery.unreadable(&error),
+        Ok(decoded) => arrival.decoded(decoded).await,
+        Err(error) => arrival.unreadable(&error),
     }
 }
 
@@ -183,7 +184,8 @@ impl Webhooks {
         }
     }
 
-    fn count(&self, label: &str, result: &str, begun: Moment) {
+    fn count(&self, label: &str, result: &str, delivery: Delivery, begun: Moment) {
+        (self.answered)(delivery);
         let took = self.clock.now().mono.since(begun.mono);
         self.metrics.webhook(label, result, took);
         (self.answered)(match result {
@@ -197,16 +199,17 @@ impl Webhooks {
 }
 
 /// One request on its way to an answer.
-struct Delivery<'w> {
+struct Arrival<'w> {
     webhooks: &'w Arc<Webhooks>,
     begun: Moment,
     peer: Option<SocketAddr>,
 }
 
-impl Delivery<'_> {
-    /// Counts what was refused; how many a line in the log should stand for, if one is due.
+impl Arrival<'_> {
+    /// Counts what is wrong with the request itself; how many a line in the log should stand for,
+    /// if one is due.
     fn refused(&self, label: &str, result: &str, throttle: &Throttle) -> Option<u64> {
-        self.webhooks.count(label, result, self.begun);
+        self.webhooks.count(label, result, Delivery::Other, self.begun);
         throttle.admit(self.begun.mono)
     }
 
@@ -227,20 +230,32 @@ impl Delivery<'_> {
         };
         let throttle = &self.webhooks.throttles.unread;
         if let Some(count) = self.refused("none", code, throttle) {
-            tracing::warn!(peer = ?self.peer, count, reason = code, "webhook refused: {message}");
+            tracing::warn!(
+                client.address = ?self.peer,
+                refusals.count = count,
+                refusals.reason = code,
+                "webhook refused: {message}",
+            );
         }
-        self.webhooks.swallow(rest, headers);
+        let within = match unread {
+            Unread::TooLarge => self.webhooks.limits.within,
+            Unread::TooSlow | Unread::Broken => Duration::from_secs(1),
+        };
+        // Who waits for `100 Continue` sends nothing after another answer.
+        if !headers.contains_key(header::EXPECT) {
+            self.webhooks.tasks.spawn(body::swallow(rest, within));
+        }
         let answer = server::error(status, code, message);
         ([(header::CONNECTION, "close")], answer).into_response()
     }
 
     /// 401, before anything is told of the body.
     fn unauthorized(&self, headers: &HeaderMap) -> Response<Body> {
-        let throttle = &self.webhooks.throttles.unauthorized;
-        if let Some(count) = self.refused("none", "unauthorized", throttle) {
+        self.webhooks.count("none", "unauthorized", Delivery::Refused, self.begun);
+        if let Some(count) = self.webhooks.throttles.unauthorized.admit(self.begun.mono) {
             tracing::warn!(
-                peer = ?self.peer,
-                count,
+                client.address = ?self.peer,
+                refusals.count = count,
                 webhook.headers = ?header_names(headers),
                 "webhook refused: no header carries a valid signature, or the required one is wrong",
             );
@@ -257,7 +272,11 @@ impl Delivery<'_> {
         let throttle = &self.webhooks.throttles.unreadable;
         let message = "agent id and event in the path must be percent-encoded UTF-8";
         if let Some(count) = self.refused("none", "unprocessable", throttle) {
-            tracing::warn!(peer = ?self.peer, count, "webhook refused: {message}");
+            tracing::warn!(
+                client.address = ?self.peer,
+                refusals.count = count,
+                "webhook refused: {message}",
+            );
         }
         server::error(StatusCode::UNPROCESSABLE_ENTITY, "invalid_path", message)
     }
@@ -273,8 +292,12 @@ impl Delivery<'_> {
         let message = error.to_string();
         let throttle = &self.webhooks.throttles.unreadable;
         if let Some(count) = self.refused(error.label(), result, throttle) {
-            let shown: String = message.chars().take(256).collect();
-            tracing::warn!(peer = ?self.peer, count, reason = ?shown, "webhook refused");
+            tracing::warn!(
+                client.address = ?self.peer,
+                refusals.count = count,
+                refusals.reason = %escaped(&message),
+                "webhook refused",
+            );
         }
         server::error(status, error.code(), &message)
     }
@@ -286,7 +309,7 @@ impl Delivery<'_> {
         match decoded.what {
             What::Event(heard) => self.ingested(*heard).await,
             What::Ignored => {
-                self.webhooks.count(decoded.label, "ignored", self.begun);
+                self.webhooks.count(decoded.label, "ignored", Delivery::Accepted, self.begun);
                 received("ignored")
             }
         }
@@ -298,8 +321,10 @@ impl Delivery<'_> {
         let (webhooks, begun) = (Arc::clone(self.webhooks), self.begun);
         let taken = self.webhooks.tasks.spawn(async move {
             let taken = (webhooks.ingest)(heard).await;
-            let result = taken.map_or("unavailable", Received::name);
-            webhooks.count(label, result, begun);
+            match taken {
+                Ok(result) => webhooks.count(label, result.name(), Delivery::Accepted, begun),
+                Err(_) => webhooks.count(label, "unavailable", Delivery::Other, begun),
+            }
             taken
         });
         match taken.await {
@@ -307,7 +332,7 @@ impl Delivery<'_> {
             Ok(Err(refusal)) => self.unavailable(refusal),
             Err(_) => {
                 self.webhooks.metrics.panic();
-                self.webhooks.count(label, "unavailable", begun);
+                self.webhooks.count(label, "unavailable", Delivery::Other, begun);
                 server::panicked()
             }
         }
@@ -321,21 +346,15 @@ impl Delivery<'_> {
             Refusal::Full => ("60", "full", "server.max_calls calls are being watched"),
         };
         if let Some(count) = self.webhooks.throttles.unavailable.admit(self.begun.mono) {
-            tracing::warn!(peer = ?self.peer, count, reason = code, "webhook refused: {message}");
+            tracing::warn!(
+                client.address = ?self.peer,
+                refusals.count = count,
+                refusals.reason = code,
+                "webhook refused: {message}",
+            );
         }
         let answer = server::error(StatusCode::SERVICE_UNAVAILABLE, code, message);
         ([(header::RETRY_AFTER, seconds)], answer).into_response()
-    }
-}
-
-impl Webhooks {
-    /// Reads on for a while after an early answer: a client that is still sending when its
-    /// connection is closed would lose the answer.
-    fn swallow(&self, rest: Body, headers: &HeaderMap) {
-        // Who waits for `100 Continue` sends nothing after another answer.
-        if !headers.contains_key(header::EXPECT) {
-            self.tasks.spawn(body::swallow(rest, self.limits.within));
-        }
     }
 }
 

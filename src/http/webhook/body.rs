@@ -56,7 +56,8 @@ pub(super) async fn read(mut body: Body, limits: BodyLimits) -> Result<Bytes, (U
     }
 }
 
-/// Reads on and forgets, up to 32 MiB and for so long.
+/// Reads on after an early answer, up to 32 MiB and for so long: a client that is still sending when
+/// its connection is closed would lose the answer.
 pub(super) async fn swallow(mut body: Body, within: Duration) {
     let swallowing = async {
         let mut left = MAX_SWALLOWED;

@@ -27,6 +27,7 @@ struct Running {
     address: SocketAddr,
     connections: TaskTracker,
     events: TaskTracker,
+    answered: Arc<Mutex<Vec<Delivery>>>,
 }
 
 /// The endpoint with an engine of this test's own.
@@ -41,9 +42,11 @@ where
         verifier: Verifier { secret: Some(SECRET.into()), ..Verifier::default() },
         pointers: Pointers::default(),
     };
-    let events = TaskTracker::new();
+    let (events, answered) = (TaskTracker::new(), Arc::new(Mutex::new(Vec::new())));
+    let told = Arc::clone(&answered);
     let app = routes(Webhooks {
         ingest: Box::new(move |heard| Box::pin(ingest(heard))),
+        answered: Box::new(move |delivery| told.lock().unwrap().push(delivery)),
         clock: Clock::standing_at(Moment::default()),
         metrics: Arc::new(Metrics::new(Build::CURRENT)),
         settings: watch::channel(Arc::new(settings)).1,
@@ -62,7 +65,7 @@ where
         CancellationToken::new(),
         || {},
     ));
-    Running { address, connections, events }
+    Running { address, connections, events, answered }
 }
 
 async fn start_with(answer: Result<Received, Refusal>) -> Running {
@@ -273,4 +276,15 @@ async fn a_panic_while_taking_in_is_one_500() {
     for _ in 0..2 {
         is(&running.post(PATH, STARTED).await, 500, r#"{"code":"internal""#);
     }
+}
+
+#[tokio::test]
+async fn health_is_told_of_every_answer() {
+    let running = start_with(Ok(Received::Tracked)).await;
+    running.post(PATH, STARTED).await;
+    running.post(PATH, r#"{"event":"webhook.test"}"#).await;
+    running.post(PATH, "not json").await;
+    running.ask(&signed("POST", PATH, STARTED).replace("Signature: ", "Signature: 0")).await;
+    let told = running.answered.lock().unwrap();
+    assert_eq!(*told, [Delivery::Accepted, Delivery::Accepted, Delivery::Other, Delivery::Refused]);
 }
