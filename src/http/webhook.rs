@@ -74,10 +74,6 @@ pub fn router(
     let teller = engine.clone();
     routes(Webhooks {
         clock: engine.clock().clone(),
-        answered: {
-            let engine = engine.clone();
-            Box::new(move |answered| engine.webhook_answered(answered))
-        },
         ingest: Box::new(move |heard| {
             let engine = engine.clone();
             Box::pin(async move { engine.ingest(heard).await })
@@ -188,13 +184,6 @@ impl Webhooks {
         (self.answered)(delivery);
         let took = self.clock.now().mono.since(begun.mono);
         self.metrics.webhook(label, result, took);
-        (self.answered)(match result {
-            "tracked" | "updated" | "ended" | "duplicate" | "late" | "ignored" => {
-                Answered::Accepted
-            }
-            "unauthorized" => Answered::Refused,
-            _ => Answered::Other,
-        });
     }
 }
 
