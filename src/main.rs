@@ -1,3 +1,7 @@
-//! The `callwarden` binary.
+//! The `callwarden` binary: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    callwarden::cli::run(std::env::args_os())
+}

@@ -33,7 +33,10 @@ use crate::{
         event::Heard,
         time::Moment,
     },
-    telemetry::{log::escaped, metrics::Metrics},
+    telemetry::{
+        log::{Throttle, escaped},
+        metrics::Metrics,
+    },
 };
 
 /// What a reload may change.
