@@ -49,6 +49,8 @@ struct Entry {
     call: Call,
     /// The version that is durable.
     saved: u64,
+    /// The version that first held the present intent to stop.
+    intended: u64,
     /// The context's text, until it is durable.
     context: Option<Arc<str>>,
     /// The wake-up that the timer has been told.
@@ -148,9 +150,10 @@ impl Calls {
         self.alter(&mut entry, &Event::Joined(other))
     }
 
-    /// To wait until the call is durable as it is now; `None` if it is, or if it is not in memory.
-    pub(super) fn ticket(&self, id: &CallId) -> Option<Ticket> {
-        self.ticket_of(&*self.map.get(id)?)
+    /// To wait until the intent to stop the call is durable; `None` if it is.
+    pub(super) fn intent(&self, id: &CallId) -> Option<Ticket> {
+        let entry = self.map.get(id)?;
+        (entry.saved < entry.intended).then(|| self.ledger.ticket(id))
     }
 
     /// Takes a call out of memory, as if it had never been there.
@@ -331,6 +334,9 @@ impl Calls {
         if call.version != before.version {
             self.ledger.mark(&call.id);
         }
+        if call.stop.intent != before.stop.intent {
+            entry.intended = call.version;
+        }
         self.tell_timer(entry.wakeup, call, &policy);
         entry.wakeup = call.wakeup(&policy);
         let send = self.hand_on(call, effects);
@@ -376,6 +382,6 @@ impl Calls {
 
 impl Entry {
     fn new(call: Call) -> Self {
-        Self { call, saved: 0, context: None, wakeup: None, unchecked: false }
+        Self { call, saved: 0, intended: 0, context: None, wakeup: None, unchecked: false }
     }
 }

@@ -106,7 +106,7 @@ impl Dispatcher {
         if left.is_zero() || self.shared.ledger.is_failing() {
             return;
         }
-        if let Some(ticket) = self.shared.calls.ticket(id) {
+        if let Some(ticket) = self.shared.calls.intent(id) {
             // Whether in time or not, the request leaves.
             drop(tokio::time::timeout(left, ticket.made_durable()).await);
         }

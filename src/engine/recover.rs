@@ -11,6 +11,8 @@ use crate::{
     store::{HistoryQuery, StoreError},
 };
 
+/// How long after it was sent a request may have arrived; what counts is when the platform saw it.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
 /// Calls read at a time.
 const SLICE: usize = 4_096;
 /// How long a failed stop stays an alarm (spec §5).
@@ -48,7 +50,7 @@ pub(super) async fn everything(shared: &Shared) -> Result<(), StoreError> {
         }
     }
     let sent = shared.store.requests_since(now.wall.before(shared.quota_span)).await?;
-    shared.quota().restore(now.mono, sent.iter().map(|at| now.mono_of(*at)));
+    shared.quota().restore(now.mono, sent.iter().map(|at| now.mono_of(at.after(ON_ITS_WAY))));
     alarms(shared).await?;
     shared.is_loaded.store(true, Ordering::Release);
     info!(calls = loaded, "calls loaded from the store");
