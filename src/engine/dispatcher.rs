@@ -2,8 +2,9 @@
 //! (spec §7). It decides nothing: [`Window`](crate::model::quota::Window) says when,
 //! [`Queue`](crate::model::queue::Queue) says which, the call says whether.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
@@ -148,7 +149,13 @@ impl EndCall {
     async fn run(self, agent: AgentId, target: CallId) {
         let Self { shared, kind, id, slot } = self;
         let token = shared.token.generation();
-        let (answer, meter) = shared.client.end_call(&agent, target.as_str()).await;
+        let request = shared.client.end_call(&agent, target.as_str());
+        // Whatever happens to the request, the call must hear of it: it waits for an answer.
+        let answered = AssertUnwindSafe(request).catch_unwind().await;
+        let (answer, meter) = answered.unwrap_or_else(|_| {
+            shared.metrics.panic();
+            (Answer::Failed(Failure::Cut), Meter::default())
+        });
         let failure = match &answer {
             Answer::Accepted | Answer::NotActive | Answer::NotFound => None,
             Answer::Failed(failure) => Some(failure),
@@ -177,7 +184,11 @@ impl Look {
         let Self { shared, id, mut begun, slot } = self;
         let kind = begun.kind;
         let token = shared.token.generation();
-        let (answer, meter) = ask(&shared, &query).await;
+        let answered = AssertUnwindSafe(ask(&shared, &query)).catch_unwind().await;
+        let (answer, meter) = answered.unwrap_or_else(|_| {
+            shared.metrics.panic();
+            (Err(Failure::Cut), Meter::default())
+        });
         shared.settle(slot, answer.as_ref().err(), &meter, token);
         shared.desk.finished(kind, &id);
         if !shared.calls.find(&id).is_some_and(|call| call.is_looked_up()) {

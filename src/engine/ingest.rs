@@ -122,7 +122,9 @@ impl Shared {
                 true
             }
             Err(error) => {
-                warn!(call.id = ?id, %error, "the store cannot be asked whether it knows a call");
+                if let Some(count) = self.unread.admit(self.clock.now().mono) {
+                    warn!(count, %error, "the store cannot be asked whether it knows a call");
+                }
                 false
             }
         }

@@ -47,7 +47,7 @@ use crate::{
     model::{health::TokenSource, policy::Policy, quota::Window, time::Mono},
     platform::Client,
     store::{Store, StoreError},
-    telemetry::{liveness::Liveness, metrics::Metrics},
+    telemetry::{liveness::Liveness, log::Throttle, metrics::Metrics},
 };
 
 /// The engine: a handle that all share.
@@ -113,6 +113,8 @@ pub(crate) struct Shared {
     metrics: Arc<Metrics>,
     signs: Arc<Signs>,
     events: Events,
+    /// Of log lines about calls that the store could not be asked for.
+    unread: Throttle,
 }
 
 impl std::fmt::Debug for Engine {
@@ -173,6 +175,7 @@ impl Engine {
             clock,
             metrics,
             signs,
+            unread: Throttle::default(),
         }))
     }
 

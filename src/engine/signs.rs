@@ -36,6 +36,7 @@ struct Seen {
     delays: VecDeque<(Mono, Duration)>,
     late: VecDeque<Mono>,
     timer_lag: Duration,
+    timer_turned: Option<Mono>,
     clock_offset: Option<SignedDuration>,
 }
 
@@ -105,8 +106,11 @@ impl Signs {
         }
     }
 
-    pub(super) fn timer_lags(&self, lag: Duration) {
-        self.seen().timer_lag = lag;
+    /// The timer turned at `now`, and since the turn before was late by `lag` at most.
+    pub(super) fn timer_turned(&self, lag: Duration, now: Mono) {
+        let mut seen = self.seen();
+        seen.timer_lag = lag;
+        seen.timer_turned = Some(now);
     }
 
     pub(super) fn store(&self) -> (Option<StoreTrouble>, u64) {
@@ -118,8 +122,11 @@ impl Signs {
         self.seen().platform.clone()
     }
 
-    pub(super) fn timer_lag(&self) -> Duration {
-        self.seen().timer_lag
+    /// How late the timer was of late, or is if it should have turned every `tick`.
+    pub(super) fn timer_lag(&self, tick: Duration, now: Mono) -> Duration {
+        let seen = self.seen();
+        let silent = seen.timer_turned.map_or(Duration::ZERO, |at| now.since(at));
+        seen.timer_lag.max(silent.saturating_sub(tick))
     }
 
     pub(super) fn clock_offset(&self) -> Option<SignedDuration> {

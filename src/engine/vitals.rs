@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Engine;
+use super::{Engine, timer};
 use crate::model::{
     call::State,
     health::{CallVitals, PlatformVitals, StoreVitals, Vitals},
@@ -49,7 +49,7 @@ impl Engine {
                 failed_stops: shared.calls.tally.failed_since(now.wall.before(ALARM)),
             },
             webhooks: shared.signs.webhooks(now.mono),
-            timer_lag: shared.signs.timer_lag(),
+            timer_lag: shared.signs.timer_lag(timer::TICK, now.mono),
             reconcile: None,
             clock_offset: shared.signs.clock_offset(),
         }
