@@ -1,0 +1,8 @@
+//! Process tests: the real binary, real HTTP, a real store, the simulated platform. One binary, a
+//! module per section of the spec; `harness` says how a test is written.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+mod harness;
+
+mod smoke;
