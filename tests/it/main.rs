@@ -5,4 +5,9 @@
 
 mod harness;
 
+mod bad_input;
 mod smoke;
+mod webhook_answers;
+mod webhook_fields;
+mod webhook_limits;
+mod webhook_signature;
