@@ -84,7 +84,7 @@ impl<'a> Turn<'a> {
         let received = match () {
             () if was_over => Received::Late,
             () if ends => Received::Ended,
-            () if is_new => Received::Tracked,
+            () if !call.facts.heard_of() => Received::Tracked,
             () if is_news => Received::Updated,
             () => Received::Duplicate,
         };
