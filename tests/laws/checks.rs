@@ -4,7 +4,7 @@ use callwarden::model::{
     call::Call,
     change::{Change, Effect, Event, Note, Received},
     outcome::{ConfirmedBy, FailReason, Outcome},
-    platform::{Answer, Failure},
+    platform::{Answer, Failure, Row},
 };
 
 use super::world::World;
@@ -24,7 +24,7 @@ pub(crate) struct Witness {
     answered: Option<i64>,
     /// The last word of the platform was about the token or the address.
     misled: bool,
-    /// It said that it does not know the call, or showed no row: the long pauses are allowed.
+    /// It said that it does not know the call, or showed no row or no agent: the long pauses are allowed.
     not_shown: bool,
     under_way: u32,
     outcomes: u32,
@@ -43,7 +43,8 @@ impl Witness {
             }
             Event::LookedUp { found, .. } if before.ended.is_none() => {
                 self.row_was_over |= matches!(found, Ok(Some(row)) if row.status.is_over());
-                self.not_shown |= matches!(found, Ok(None));
+                let tells_agent = |row: &Row| row.agent.is_some();
+                self.not_shown |= matches!(found, Ok(row) if !row.is_some_and(tells_agent));
                 self.misled = matches!(found, Err(failure) if is_about_us(failure));
             }
             Event::LookedUp { .. }
