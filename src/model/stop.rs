@@ -162,7 +162,6 @@ impl Stop {
     /// Takes the stop back: the deadline has moved, and no request was accepted.
     pub(super) fn take_back(&mut self) {
         self.begun = None;
-        self.intent = None;
         self.rungs = Rungs::default();
         if !self.under_way {
             self.next = Next::Idle;
