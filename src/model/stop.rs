@@ -90,7 +90,7 @@ struct Rungs {
     not_found: u32,
     failed: u32,
     cut: bool,
-    /// The last answer was about the token or the address, not about the call.
+    /// The last answer, or look-up, was about the token or the address, not about the call.
     misled: bool,
 }
 
@@ -186,10 +186,7 @@ impl Stop {
     ) -> Verdict {
         self.under_way = false;
         self.reached |= !matches!(answer, Answer::Failed(Failure::RateLimited { .. }));
-        self.rungs.misled = matches!(
-            answer,
-            Answer::Failed(Failure::Unauthorized { .. } | Failure::Misdirected { .. })
-        );
+        self.rungs.misled = matches!(answer, Answer::Failed(failure) if failure.is_misled());
         let mut verdict = Verdict::Open;
         self.next = match answer {
             Answer::Accepted => {
@@ -247,6 +244,11 @@ impl Stop {
         }
     }
 
+    /// A look-up is over; `failure` says why it told nothing.
+    pub(super) fn looked_up(&mut self, failure: Option<&Failure>) {
+        self.rungs.misled = failure.is_some_and(Failure::is_misled);
+    }
+
     /// The platform, asked, says that the call goes on, or shows no row of it: what next.
     /// `elsewhere`: it shows the call under an agent or id that we have not tried.
     pub(super) fn goes_on(&mut self, elsewhere: bool, shown: bool, now: Mono) {
@@ -287,6 +289,8 @@ impl Stop {
             self.lost = self.lost.or(self.intent);
         }
         self.reached = self.attempts > 0;
+        // Whether the token is in trouble is not on record: the platform's next word tells.
+        self.rungs.misled = self.answered.is_some();
         self.next = match (self.accepted, self.begun) {
             (Some(_), _) => Next::Confirm(now.mono),
             (None, Some(_)) => Next::Request(now.mono),

@@ -180,6 +180,7 @@ impl<'a> Turn<'a> {
         if self.call.ended.is_some() {
             return;
         }
+        self.call.stop.looked_up(found.err());
         match found {
             Ok(Some(row)) => {
                 self.call.trail.push(self.now.wall, What::Shown(row.status));
