@@ -156,6 +156,11 @@ impl Stop {
     /// Starts the stop of a deadline that is passed.
     pub(super) fn begin(&mut self, now: Moment) {
         self.begun = Some(now.wall);
+        if self.accepted.is_none() {
+            // What was answered to a stop that was taken back doesn't count for this one.
+            self.answered = None;
+            self.answered_mono = None;
+        }
         self.next = Next::Request(now.mono);
     }
 
@@ -274,7 +279,9 @@ impl Stop {
     /// the address is in trouble.
     #[must_use]
     pub fn gives_up(&self, enforcement: &Enforcement) -> Option<(Mono, FailReason)> {
-        let (_, reason) = self.answered.filter(|_| !self.rungs.misled && !self.under_way)?;
+        let goes_on = self.begun.is_some() || self.accepted.is_some();
+        let (_, reason) =
+            self.answered.filter(|_| goes_on && !self.rungs.misled && !self.under_way)?;
         Some((self.answered_mono?.after(enforcement.give_up_after), reason))
     }
 
