@@ -169,9 +169,10 @@ impl World<'_> {
         assert_eq!(witness.outcomes, 1, "an outcome is recorded once");
         let told = witness.end_was_told || witness.row_was_over;
         let borne_out = witness.not_active_after_lost;
+        let has_begun = change.next.stop.has_begun() || change.next.stop.attempts > 0;
         let is_borne_out = match ended.outcome {
             Outcome::Completed | Outcome::NotConnected => told && !witness.accepted,
-            Outcome::Raced => told && !witness.accepted && change.next.stop.has_begun(),
+            Outcome::Raced => told && !witness.accepted && has_begun,
             Outcome::Stopped => (told || borne_out) && (witness.accepted || witness.lost),
             Outcome::Failed => witness.answered.is_some() || witness.disturbed,
         };
