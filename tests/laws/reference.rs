@@ -44,7 +44,9 @@ impl Told {
             with.by_limits(&policy.limits, true).is_some_and(|at| at <= now.mono.0)
         };
         let too_soon = |at: &Wall| {
-            !heard.kind.ends_call() && overdue(mark(*at, now)) && !overdue(arrival)
+            let is_doubted = self.doubted.contains(&(heard.kind, *at));
+            let makes_overdue = overdue(mark(*at, now)) && !overdue(arrival);
+            !heard.kind.ends_call() && (is_doubted || makes_overdue)
         };
         let doubted = own.filter(too_soon);
         match own {
