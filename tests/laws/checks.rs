@@ -148,7 +148,8 @@ impl World<'_> {
     fn looking_again_changes_nothing(&self, call: &Call) {
         let again = call.apply(&Event::Woke, self.now(), &self.plan.policy);
         assert!(again.effects.is_empty(), "effects twice: {:?}, {call:#?}", again.effects);
-        assert_eq!(again.next, *call, "looking twice is not looking once");
+        assert_eq!(again.next.version, call.version, "a look is on record: {call:#?}");
+        assert!(call.ended.is_some() || again.next == *call, "looking twice is not looking once");
     }
 
     fn there_is_one_outcome_and_it_rests_on_evidence(&self, before: &Call, change: &Change) {
@@ -200,7 +201,8 @@ impl World<'_> {
         let is_over = change.next.ended.is_some();
         let expected = if is_over { Received::Late } else { Received::Duplicate };
         assert_eq!(again.taken, Some(expected), "the same event, twice");
-        assert_eq!(again.next, change.next, "heard twice is not heard once");
+        assert_eq!(again.next.version, change.next.version, "heard twice is not heard once");
+        assert!(is_over || again.next == change.next, "heard twice is not heard once");
     }
 
     fn giving_up_takes_its_time(&self, change: &Change) {
