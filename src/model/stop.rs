@@ -161,7 +161,10 @@ impl Stop {
             self.answered = None;
             self.answered_mono = None;
         }
-        self.next = Next::Request(now.mono);
+        // One request a call: the answer to one still under way says when the next is due.
+        if !self.under_way {
+            self.next = Next::Request(now.mono);
+        }
     }
 
     /// Takes the stop back: the deadline has moved, and no request was accepted.
