@@ -243,6 +243,7 @@ impl<'a> Turn<'a> {
         let facts = other.facts.clone();
         let is_new = self.call.version == 0;
         self.call.facts = if is_new { facts } else { self.call.facts.clone().join(facts) };
+        self.call.anchors = std::mem::take(&mut self.call.anchors).joined(&other.anchors);
         self.call.trail.merge(other.trail.clone());
         self.call.trail.push(self.now.wall, What::Named);
         if is_new || other.stop.attempts > self.call.stop.attempts {
