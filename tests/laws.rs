@@ -4,6 +4,7 @@
 
 mod laws {
     pub(crate) mod checks;
+    mod facts;
     pub(crate) mod plan;
     pub(crate) mod platform;
     pub(crate) mod reference;
@@ -23,7 +24,7 @@ proptest! {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long to look is the caller's choice")]
-fn cases() -> ProptestConfig {
+pub(crate) fn cases() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
     ProptestConfig {
         cases: cases.unwrap_or(2_000),

@@ -99,6 +99,13 @@ impl World<'_> {
         self.there_is_one_outcome_and_it_rests_on_evidence(before, change);
         self.results_come_in_their_order(before, event, change);
         self.giving_up_takes_its_time(change);
+        self.a_stored_call_loads_as_it_was(&change.next);
+    }
+
+    fn a_stored_call_loads_as_it_was(&self, call: &Call) {
+        let row = serde_json::to_string(call).unwrap();
+        let loaded: Call = serde_json::from_str(&row).unwrap();
+        assert_eq!(serde_json::to_string(&loaded).unwrap(), row);
     }
 
     fn no_request_is_early(&self, before: &Call, change: &Change) {

@@ -90,6 +90,10 @@ pub(crate) enum Mishap {
     Step { minutes: i64 },
 }
 
+pub(crate) fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
 pub(crate) fn plans() -> impl Strategy<Value = Plan> {
     let truth = (option::of(0..60_000_i64), option::weighted(0.4, 1_000..300_000_i64));
     let heard = (vec(webhook(), 0..7), delivery(), option::of(0..60_000_i64), any::<bool>());
