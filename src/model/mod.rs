@@ -10,6 +10,8 @@ pub mod ids;
 pub mod outcome;
 pub mod platform;
 pub mod policy;
+#[cfg(test)]
+mod scene;
 pub mod stop;
 pub mod time;
 pub mod trail;

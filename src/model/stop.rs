@@ -358,3 +358,6 @@ pub fn back_off(nth: u32, jitter: f64) -> Duration {
     let cap = LEAST.saturating_mul(1 << nth.saturating_sub(1).min(10)).min(MOST);
     cap.mul_f64(jitter.clamp(0.0, 1.0))
 }
+
+#[cfg(test)]
+mod tests;

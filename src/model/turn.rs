@@ -69,9 +69,8 @@ impl<'a> Turn<'a> {
         let was_over = call.ended.is_some();
         let believable = |at: &Wall| facts::is_believable(*at, now.wall, policy.max_age);
         let own = heard.time.filter(believable);
-        let is_doubted = |at: &Wall| {
-            call.doubts.contains(&(heard.kind, *at)) || self.makes_overdue(heard, *at)
-        };
+        let is_doubted =
+            |at: &Wall| call.doubts.contains(&(heard.kind, *at)) || self.makes_overdue(heard, *at);
         let doubted = own.filter(|at| !was_over && is_doubted(at));
         let timeless = own.is_none() || doubted.is_some();
 
