@@ -8,6 +8,7 @@ mod laws {
     pub(crate) mod plan;
     pub(crate) mod platform;
     pub(crate) mod reference;
+    mod stored;
     pub(crate) mod world;
 }
 

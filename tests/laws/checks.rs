@@ -135,6 +135,7 @@ impl World<'_> {
 
     fn there_is_always_a_next_step(&self, call: &Call) {
         let now = self.now().mono.0;
+        assert_eq!(call.stop.is_under_way(), self.witness.under_way > 0, "{call:#?}");
         let wakes = call.wakeup(&self.plan.policy).map(|at| at.0);
         if call.ended.is_some() {
             assert_eq!(wakes, None, "a call that is over wakes");

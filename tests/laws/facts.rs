@@ -85,7 +85,8 @@ fn row() -> impl Strategy<Value = Row> {
 fn facts() -> impl Strategy<Value = Facts> {
     let wall = || (0..5_i64).prop_map(Wall);
     let one = prop_oneof![
-        (any_event(), wall(), wall()).prop_map(|(heard, at, seen)| Facts::of_event(&heard, at, seen)),
+        (any_event(), wall(), wall())
+            .prop_map(|(heard, at, seen)| Facts::of_event(&heard, at, seen)),
         (row(), wall()).prop_map(|(row, seen)| Facts::of_row(&row, seen)),
         (select(EventKind::ALL), wall(), wall())
             .prop_map(|(kind, at, seen)| Facts::of_time(kind, at, seen)),
@@ -107,10 +108,7 @@ fn lenient() -> impl Strategy<Value = Policy> {
                 no_conversation,
                 after: vec![(kind, seconds(3_000))],
             },
-            enforcement: Enforcement {
-                confirm_within: seconds(30),
-                give_up_after: seconds(3_600),
-            },
+            enforcement: Enforcement { confirm_within: seconds(30), give_up_after: seconds(3_600) },
             max_age: seconds(7_200),
         },
     )

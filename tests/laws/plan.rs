@@ -100,7 +100,13 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
     let faults = (vec(attempt(), 1..8), vec(search(), 1..8), 0..900_000_i64);
     let rest = (vec((0..900_000_i64, mishap()), 0..4), vec(5..100_u8, 1..8));
     (policy(), truth, heard, faults, rest).prop_map(
-        |(policy, (answered, ends), (webhooks, end_hook, adopted, rows_tell_start), faults, rest)| {
+        |(
+            policy,
+            (answered, ends),
+            (webhooks, end_hook, adopted, rows_tell_start),
+            faults,
+            rest,
+        )| {
             let (requests, lookups, healed) = faults;
             let (mishaps, jitter) = rest;
             Plan {
@@ -186,7 +192,8 @@ fn attempt() -> impl Strategy<Value = Attempt> {
         2 => Just(Some(Answer::NotFound)),
         4 => failure().prop_map(|failure| Some(Answer::Failed(failure))),
     ];
-    (0..500_i64, 200..9_000_i64, answer, any::<bool>(), any::<bool>()).prop_map(
+    let queued = prop_oneof![3 => 0..500_i64, 1 => 0..60_000_i64];
+    (queued, 200..9_000_i64, answer, any::<bool>(), any::<bool>()).prop_map(
         |(queued, takes, answer, works, fresh_token)| Attempt {
             queued,
             takes,

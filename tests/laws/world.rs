@@ -195,7 +195,10 @@ impl<'p> World<'p> {
 
     fn act(&mut self, effect: Effect) {
         match effect {
-            Effect::Request { .. } => self.expect_in(self.attempt().queued, Coming::Turn),
+            Effect::Request { .. } => {
+                let queued = if self.is_healed() { 10 } else { self.attempt().queued };
+                self.expect_in(queued, Coming::Turn);
+            }
             Effect::Send { .. } => {}
             Effect::Lookup { .. } => self.expect_in(self.search().queued, Coming::LookupTurn),
         }
@@ -211,7 +214,7 @@ impl<'p> World<'p> {
     fn send(&mut self) {
         let attempt = self.attempt().clone();
         self.requests += 1;
-        let is_healed = self.time >= self.plan.healed * 1_000;
+        let is_healed = self.is_healed();
         let is_over = self.platform.is_over(self.time);
         let truth = if is_over { Answer::NotActive } else { Answer::Accepted };
         let answer = attempt.answer.filter(|_| !is_healed);
@@ -226,7 +229,7 @@ impl<'p> World<'p> {
     fn look_up(&mut self) {
         let search = self.search().clone();
         self.lookups += 1;
-        let is_healed = self.time >= self.plan.healed * 1_000;
+        let is_healed = self.is_healed();
         let mut row = self.platform.row(self.time, Wall(EPOCH));
         let found = match search.fault.filter(|_| !is_healed) {
             None => Ok(Some(row)),
@@ -247,8 +250,9 @@ impl<'p> World<'p> {
         let Some(call) = self.call.take() else { return };
         let saved = self.saved.take().filter(|_| forgets);
         let (call, told, witness) = saved.unwrap_or((call, self.told.clone(), self.witness));
-        let keeps =
-            |coming: &Coming| matches!(coming, Coming::Webhook(_) | Coming::Mishap(_) | Coming::Adoption);
+        let keeps = |coming: &Coming| {
+            matches!(coming, Coming::Webhook(_) | Coming::Mishap(_) | Coming::Adoption)
+        };
         self.agenda.retain(|_, coming| keeps(coming));
         (self.told, self.witness) = (told, witness);
         self.witness.crashed(&call);
@@ -314,6 +318,10 @@ impl<'p> World<'p> {
     fn expect_at(&mut self, at: i64, coming: Coming) {
         self.expected += 1;
         self.agenda.insert((at, self.expected), coming);
+    }
+
+    fn is_healed(&self) -> bool {
+        self.time >= self.plan.healed * 1_000
     }
 
     fn attempt(&self) -> &'p super::plan::Attempt {
