@@ -250,3 +250,6 @@ impl Call {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ pub mod platform;
 pub mod policy;
 pub mod queue;
 pub mod quota;
+#[cfg(test)]
+mod scene;
 pub mod stop;
 pub mod time;
 pub mod trail;

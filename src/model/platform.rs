@@ -63,6 +63,13 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether it is about the token or the address: it says nothing of the call, and as long as it
+    /// lasts nothing is given up (spec §7).
+    #[must_use]
+    pub fn is_misled(&self) -> bool {
+        matches!(self, Self::Unauthorized { .. } | Self::Misdirected { .. })
+    }
+
     /// Whether the request may have taken effect although no answer told so.
     #[must_use]
     pub fn answer_lost(&self) -> bool {

@@ -69,7 +69,9 @@ impl<'a> Turn<'a> {
         let was_over = call.ended.is_some();
         let believable = |at: &Wall| facts::is_believable(*at, now.wall, policy.max_age);
         let own = heard.time.filter(believable);
-        let doubted = own.filter(|at| !was_over && self.makes_overdue(heard, *at));
+        let is_doubted =
+            |at: &Wall| call.doubts.contains(&(heard.kind, *at)) || self.makes_overdue(heard, *at);
+        let doubted = own.filter(|at| !was_over && is_doubted(at));
         let timeless = own.is_none() || doubted.is_some();
 
         let at = own.filter(|_| doubted.is_none()).unwrap_or(now.wall);
@@ -84,7 +86,7 @@ impl<'a> Turn<'a> {
         let received = match () {
             () if was_over => Received::Late,
             () if ends => Received::Ended,
-            () if is_new => Received::Tracked,
+            () if !call.facts.heard_of() => Received::Tracked,
             () if is_news => Received::Updated,
             () => Received::Duplicate,
         };
@@ -180,6 +182,7 @@ impl<'a> Turn<'a> {
         if self.call.ended.is_some() {
             return;
         }
+        self.call.stop.looked_up(found.err());
         match found {
             Ok(Some(row)) => {
                 self.call.trail.push(self.now.wall, What::Shown(row.status));
@@ -239,6 +242,7 @@ impl<'a> Turn<'a> {
         let facts = other.facts.clone();
         let is_new = self.call.version == 0;
         self.call.facts = if is_new { facts } else { self.call.facts.clone().join(facts) };
+        self.call.anchors = std::mem::take(&mut self.call.anchors).joined(&other.anchors);
         self.call.trail.merge(other.trail.clone());
         self.call.trail.push(self.now.wall, What::Named);
         if is_new || other.stop.attempts > self.call.stop.attempts {
