@@ -9,6 +9,7 @@ pub mod event;
 pub mod facts;
 pub mod health;
 pub mod ids;
+pub mod listing;
 pub mod lookup;
 pub mod outcome;
 pub mod platform;

@@ -167,6 +167,12 @@ impl Stop {
         }
     }
 
+    /// The stop of a call that is live again: nothing was done for it yet.
+    #[must_use]
+    pub(super) fn anew(&self) -> Self {
+        Self { attempts: self.attempts, target: self.target.clone(), ..Self::default() }
+    }
+
     /// Takes the stop back: the deadline has moved, and no request was accepted.
     pub(super) fn take_back(&mut self) {
         self.begun = None;

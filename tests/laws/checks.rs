@@ -50,6 +50,8 @@ impl Witness {
             Event::LookedUp { .. }
             | Event::Woke
             | Event::Sending
+            | Event::Shown { .. }
+            | Event::Unlisted
             | Event::LookupDropped
             | Event::Restored { .. }
             | Event::Joined(_) => {}
