@@ -1,7 +1,7 @@
 //! The laws of the pure core, over virtual worlds: see `laws/checks.rs` for what is checked at each
 //! step. `PROPTEST_CASES=20000 cargo test --test laws` looks longer.
-#![allow(missing_docs)]
 
+#[cfg(test)]
 mod laws {
     pub(crate) mod checks;
     mod facts;

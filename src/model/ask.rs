@@ -98,7 +98,10 @@ pub(super) struct Questions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Question {
     why: Why,
+    /// When it is due.
     at: Mono,
+    /// Not before this, by the pace of the answers so far.
+    paced: Mono,
     tries: u32,
 }
 
@@ -112,8 +115,8 @@ impl Questions {
             let known = known.iter().copied().find(|known| known.why == why);
             Some(match known {
                 // Asked already: the pace of its answers holds.
-                Some(known) if known.tries > 0 => Question { at: known.at.max(at), ..known },
-                Some(_) | None => Question { why, at, tries: 0 },
+                Some(known) if known.tries > 0 => Question { at: known.paced.max(at), ..known },
+                Some(_) | None => Question { why, at, paced: at, tries: 0 },
             })
         };
         self.open = Why::ALL.into_iter().filter_map(question).collect();
@@ -161,7 +164,8 @@ impl Questions {
         self.under_way = None;
         for question in self.open.iter_mut().filter(|question| question.at <= now) {
             question.tries += 1;
-            question.at = now.after(wait(question));
+            question.paced = now.after(wait(question));
+            question.at = question.paced;
         }
     }
 }

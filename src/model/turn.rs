@@ -150,6 +150,8 @@ impl<'a> Turn<'a> {
         if self.call.stop.next != Next::Queued {
             return;
         }
+        // The policy may have changed since the call was last looked at.
+        self.anchor();
         self.call.stop.next = Next::Request(self.now.mono);
         let Some(agent) = self.call.facts.agent().cloned() else {
             return;

@@ -160,7 +160,7 @@ impl Told {
     }
 
     fn repeats(&self, kind: EventKind) -> bool {
-        let other = kind.counterpart().or(kind.undoes()).and_then(|other| self.last(other));
+        let other = kind.counterpart().or_else(|| kind.undoes()).and_then(|other| self.last(other));
         self.last(kind).is_some_and(|at| other.is_none_or(|other| other.wall <= at.wall))
     }
 

@@ -249,7 +249,8 @@ impl<'p> World<'p> {
     fn crash(&mut self, same_boot: bool, forgets: bool) {
         let Some(call) = self.call.take() else { return };
         let saved = self.saved.take().filter(|_| forgets);
-        let (call, told, witness) = saved.unwrap_or((call, self.told.clone(), self.witness));
+        let (call, told, witness) =
+            saved.unwrap_or_else(|| (call, self.told.clone(), self.witness));
         let keeps = |coming: &Coming| {
             matches!(coming, Coming::Webhook(_) | Coming::Mishap(_) | Coming::Adoption)
         };

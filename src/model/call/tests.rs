@@ -131,6 +131,21 @@ fn an_unknown_agent_is_looked_up_from_5_s_ahead_until_it_is_found() {
     assert!(scene.call.is_queued() && scene.send());
 }
 
+/// Caught: a look-up once put off stayed so, though the deadline had come nearer.
+#[test]
+fn an_unknown_agent_is_looked_up_from_5_s_ahead_of_a_deadline_that_came_nearer() {
+    let mut scene = Scene::new(total(60));
+    scene.agent = None;
+    scene.hear(EventKind::Started);
+    scene.wake();
+    scene.policy.limits = total(600);
+    scene.show_nothing();
+    scene.policy.limits = total(100);
+    scene.apply(&Event::Woke);
+    assert_eq!(scene.wake(), seconds(40));
+    assert!(scene.call.is_looked_up());
+}
+
 #[test]
 fn a_stop_for_ringing_leaves_at_the_deadline_if_a_look_up_says_ringing() {
     let mut scene = Scene::new(ringing(45));

@@ -264,3 +264,27 @@ fn a_stop_taken_back_for_a_near_deadline_keeps_its_intent() {
     assert_eq!(scene.call.state(), State::Live);
     assert_eq!(scene.wakes_in(), Some(Duration::from_millis(400)));
 }
+
+#[test]
+fn a_request_that_waited_for_its_turn_leaves_only_if_it_is_still_due() {
+    let mut scene = Scene::stopping();
+    scene.answer(Answer::Accepted);
+    scene.wake();
+    scene.show(Status::InProgress);
+    assert!(scene.call.is_queued());
+    scene.policy.limits.total = Some(seconds(200));
+    scene.apply(&crate::model::change::Event::Woke);
+    assert!(!scene.send());
+    assert_eq!(scene.wakes_in(), scene.deadline_in());
+}
+
+/// Caught: the deadline of the policy before was checked.
+#[test]
+fn a_request_leaves_by_the_policy_in_force_in_that_instant() {
+    let mut scene = Scene::stopping();
+    scene.fail(Failure::Cut);
+    assert!(scene.call.is_queued());
+    scene.policy.limits.total = Some(seconds(200));
+    assert!(!scene.send(), "the policy has changed, and nobody has looked at the call since");
+    assert_eq!(scene.call.state(), State::Live);
+}
