@@ -82,6 +82,17 @@ impl Events {
                     ),
                 }
             }
+            Note::Adopted => {
+                self.metrics.call_adopted();
+                info!(call.id = %id, call.to = to, "the platform's list shows a call unknown to us");
+            }
+            Note::Reopened { fell } => {
+                self.metrics.call_reopened();
+                warn!(
+                    call.id = %id, call.to = to, fell = fell.name(),
+                    "the platform shows a call active that was over: it is live again"
+                );
+            }
             Note::LookupFailed(failure) => warn!(
                 call.id = %id, answer = %escaped(&failure.to_string()),
                 "the platform could not be asked about the call"

@@ -135,6 +135,7 @@ impl Timer {
         let now = self.now().mono;
         self.pulse.beat(now);
         self.learn();
+        self.shared.signs.age(now);
         self.shared.signs.timer_turned(std::mem::take(&mut self.worst), now);
         let passed = now.since(self.last_tick);
         self.last_tick = now;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Engine, timer};
 use crate::model::{
     call::State,
-    health::{CallVitals, PlatformVitals, StoreVitals, Vitals},
+    health::{CallVitals, PlatformVitals, ReconcileVitals, StoreVitals, Vitals},
 };
 
 /// How long a failed stop stays an alarm (spec §5).
@@ -50,7 +50,10 @@ impl Engine {
             },
             webhooks: shared.signs.webhooks(now.mono),
             timer_lag: shared.signs.timer_lag(timer::TICK, now.mono),
-            reconcile: None,
+            reconcile: shared.reconcile_every.map(|every| {
+                let (last_complete, unlisted) = shared.signs.passes();
+                ReconcileVitals { every, last_complete, unlisted }
+            }),
             clock_offset: shared.signs.clock_offset(),
         }
     }
