@@ -5,8 +5,17 @@
 
 mod harness;
 
+mod answers;
+mod asking;
 mod bad_input;
+mod durability;
+mod outcomes;
+mod quota;
+mod refused_starts;
+mod shutdown;
 mod smoke;
+mod stopping;
+mod store_trouble;
 mod webhook_answers;
 mod webhook_fields;
 mod webhook_limits;
