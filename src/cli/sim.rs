@@ -17,7 +17,7 @@ Examples:
   callwarden sim --webhook http://127.0.0.1:8080/webhooks/talkover/{agent_id}/{event}
 
 A call is placed, as an application would, by
-  curl -H 'Authorization: Bearer any' -H 'Accept: application/json' --json '{\"to\":\"+4915112345678\"}' \\
+  curl -H 'Authorization: Bearer any' --json '{\"to\":\"+4915112345678\"}' \\
     http://127.0.0.1:9000/api/v1/agents/agent-1/call
 What happened is at http://127.0.0.1:9000/sim/requests";
 
