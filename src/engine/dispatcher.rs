@@ -128,7 +128,7 @@ impl Dispatcher {
         let now = self.now().mono;
         let sweep = if kind == Kind::Confirm { self.shared.desk.sweep(now) } else { None };
         Begun {
-            lookup: Lookup::of(call, sweep, now),
+            lookup: Lookup::of(call, sweep, self.shared.search_finds_ids(), now),
             kind,
             deadline: call.deadline().map_or(now, |due| due.at),
         }
@@ -250,7 +250,12 @@ impl Look {
         }
         match answer {
             Ok(page) => match begun.lookup.heard(&query, &page) {
-                Some(row) => finish(&shared, &id, Ok(Some(row))),
+                Some(row) => {
+                    if begun.lookup.proves_ids_unsearchable() {
+                        shared.search_finds_no_ids();
+                    }
+                    finish(&shared, &id, Ok(Some(row)));
+                }
                 None => shared.desk.go_on(&id, begun),
             },
             Err(Failure::RateLimited { .. }) => {

@@ -129,6 +129,8 @@ pub(crate) struct Shared {
     reconcile_every: Option<Duration>,
     adopt: Adopt,
     pointers: Pointers,
+    /// Whether the platform's search has not been seen to miss calls by their id (undocumented).
+    finds_ids: AtomicBool,
     /// Agents heard of by webhook.
     heard_agents: Mutex<HashSet<AgentId>>,
     client: Client,
@@ -195,6 +197,7 @@ impl Engine {
             reconcile_every,
             adopt,
             pointers,
+            finds_ids: AtomicBool::new(true),
             heard_agents: Mutex::default(),
             store,
             is_loaded: AtomicBool::new(false),
@@ -291,6 +294,14 @@ impl Shared {
 
     fn pointers(&self) -> Pointers {
         self.pointers.clone()
+    }
+
+    fn search_finds_ids(&self) -> bool {
+        self.finds_ids.load(Ordering::Relaxed)
+    }
+
+    fn search_finds_no_ids(&self) {
+        self.finds_ids.store(false, Ordering::Relaxed);
     }
 
     /// Whether webhooks have told of this agent.

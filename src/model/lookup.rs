@@ -54,6 +54,8 @@ pub struct Lookup {
     agent: Option<AgentId>,
     began: Wall,
     steps: VecDeque<Query>,
+    /// The search for the call's id found nothing.
+    id_not_found: bool,
     /// An active call of the same agent and number under another id, begun at the same time.
     other: Option<Row>,
 }
@@ -62,9 +64,10 @@ impl Lookup {
     /// How far the start of a call under another id may be from ours to be the same call.
     const SAME_START: Duration = Duration::from_secs(30);
 
-    /// The look-up of `call`. `sweep` is the page of all calls to begin with, where many wait.
+    /// The look-up of `call`. `sweep` is the page of all calls to begin with, where many wait;
+    /// `finds_ids` says whether the platform's search is known not to find calls by their id.
     #[must_use]
-    pub fn of(call: &Call, sweep: Option<u32>, now: Mono) -> Self {
+    pub fn of(call: &Call, sweep: Option<u32>, finds_ids: bool, now: Mono) -> Self {
         let facts = &call.facts;
         let other_party = match facts.direction() {
             Some("inbound") => facts.from(),
@@ -78,9 +81,12 @@ impl Lookup {
         if let (Some(agent), Some(phone)) = (facts.agent(), other_party) {
             steps.push_back(Query::ActiveCall { agent: agent.clone(), phone: phone.into() });
         }
-        steps.push_back(search(call.id.as_str()));
+        let id = search(call.id.as_str());
+        let (first, last) = if finds_ids { (Some(id), None) } else { (None, Some(id)) };
+        steps.extend(first);
         steps.extend(facts.sid().filter(|sid| **sid != call.id).map(|sid| search(sid.as_str())));
         steps.extend(other_party.map(search));
+        steps.extend(last);
         if let (None, Some(agent)) = (other_party, facts.agent()) {
             steps.push_back(Query::OfAgent { agent: agent.clone(), page: 1 });
         }
@@ -90,6 +96,7 @@ impl Lookup {
             agent: facts.agent().cloned(),
             began: facts.began(),
             steps,
+            id_not_found: false,
             other: None,
         }
     }
@@ -114,6 +121,8 @@ impl Lookup {
     pub fn heard(&mut self, query: &Query, page: &Page) -> Option<Row> {
         let found = page.rows.iter().find(|row| self.is_same_call(row));
         if found.is_none() {
+            self.id_not_found |=
+                matches!(query, Query::Search { text, .. } if **text == *self.id.as_str());
             self.other = self.other.take().or_else(|| {
                 let is_active_call = matches!(query, Query::ActiveCall { .. });
                 page.rows.iter().find(|row| is_active_call && self.may_be_same_call(row)).cloned()
@@ -121,6 +130,13 @@ impl Lookup {
             self.turn_page(query, page.last_page);
         }
         found.cloned()
+    }
+
+    /// Whether this look-up has shown that the platform's search does not find calls by their id:
+    /// it did not, and something else did.
+    #[must_use]
+    pub fn proves_ids_unsearchable(&self) -> bool {
+        self.id_not_found
     }
 
     /// The row of another id that is in all likelihood the same call, once no row of ours was
