@@ -243,12 +243,16 @@ impl Daemon {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            () = stop.cancelled() => info!("asked to stop: draining"),
+            () = stop.cancelled() => {}
             () = supervisor.fatal() => {}
             () = reloading => {}
         }
-        systemd::stopping();
+        // First of all, so that who reads that it drains never finds it ready.
         let draining = readiness.hold("draining");
+        if !supervisor.is_fatal() {
+            info!("asked to stop: draining");
+        }
+        systemd::stopping();
         let clean =
             drain::drain(&engine, &stages, &supervisor, &deliveries, &connections, &requests).await;
         drop(draining);
