@@ -108,15 +108,15 @@ impl<'p> World<'p> {
     }
 
     /// Lives on until nothing more can happen, or the platform has long been healed.
-    pub(crate) fn run(&mut self) -> Option<&Call> {
-        const MOST_STEPS: usize = 20_000;
+    pub(crate) fn run(&mut self) {
+        const MOST_STEPS: usize = 5_000;
         for _ in 0..MOST_STEPS {
             let next = self.agenda.keys().next().map(|(at, _)| *at);
             let wakes = self.call.as_ref().and_then(|call| call.wakeup(&self.policy));
             let wakes = wakes.map(|at| (at.0 + self.booted).max(self.time));
-            let Some(at) = next.into_iter().chain(wakes).min() else { break };
+            let Some(at) = next.into_iter().chain(wakes).min() else { return };
             if at > self.troubled_until + 2 * HEALS_WITHIN {
-                break;
+                return;
             }
             self.check_that_it_ended_in_time(at);
             self.time = at;
@@ -128,8 +128,7 @@ impl<'p> World<'p> {
                 None => drop(self.apply(&Event::Woke)),
             }
         }
-        assert!(self.time <= self.troubled_until + 2 * HEALS_WITHIN);
-        self.call.as_ref()
+        panic!("the world runs hot: {:#?}", self.call);
     }
 
     pub(crate) fn now(&self) -> Moment {
