@@ -1,6 +1,11 @@
 //! The config as the rest of the program sees it (spec §3): once a [`Config`] exists, it is right.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -51,6 +56,12 @@ impl Config {
             },
             max_age: self.webhook.max_age,
         }
+    }
+
+    /// The file that it was read from.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.origin.source.path
     }
 
     /// The file's hash, for `callwarden_config_hash`: 48 bits, which a float holds exactly.
@@ -266,6 +277,8 @@ pub struct Enforcement {
     pub reconcile_every: Option<Duration>,
     /// Which listed calls are taken on.
     pub adopt: Adopt,
+    /// The share of the live calls, in percent, that a reload may newly put past their deadline.
+    pub surge_limit: u8,
 }
 
 /// Where a [`Config`] comes from.

@@ -236,6 +236,7 @@ fn enforcement(part: &mut Section<'_, '_, '_>) -> Enforcement {
             duration::within_or_off(SECOND / 10..=DAY),
         ),
         adopt: part.or("adopt", Adopt::All, leaf::adopt),
+        surge_limit: part.or("surge_limit", 20, leaf::percent),
     }
 }
 

@@ -152,7 +152,8 @@ fn print_store(page: &mut Page<'_>, store: &Store) {
 }
 
 fn print_enforcement(page: &mut Page<'_>, enforcement: &Enforcement) {
-    let Enforcement { confirm_within, give_up_after, reconcile_every, adopt } = enforcement;
+    let Enforcement { confirm_within, give_up_after, reconcile_every, adopt, surge_limit } =
+        enforcement;
     page.section("enforcement");
     page.span("confirm_within", *confirm_within);
     page.span("give_up_after", *give_up_after);
@@ -165,6 +166,7 @@ fn print_enforcement(page: &mut Page<'_>, enforcement: &Enforcement) {
             page.list("adopt", &ids);
         }
     }
+    page.text("surge_limit", format!("{surge_limit}%"));
 }
 
 fn print_limits(page: &mut Page<'_>, limits: &Limits) {

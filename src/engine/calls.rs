@@ -308,6 +308,11 @@ impl Calls {
         Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Puts another policy in force, from the next event of each call on.
+    pub(super) fn set_policy(&self, policy: Policy) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+
     /// How many calls are in memory.
     pub(super) fn len(&self) -> usize {
         self.map.len()

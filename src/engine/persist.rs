@@ -212,7 +212,7 @@ impl Persist {
         if let Ok(bytes) = self.shared.store.bytes().await {
             self.shared.signs.store_has(bytes);
         }
-        let before = now.before(self.shared.history);
+        let before = now.before(self.shared.tuning().history);
         while let Ok(pruned) = self.shared.store.prune(before, PRUNED_AT_ONCE).await {
             if pruned < PRUNED_AT_ONCE || !self.shared.ledger.is_empty() {
                 break;

@@ -54,7 +54,7 @@ pub(super) async fn everything(shared: &Shared) -> Result<(), StoreError> {
             break;
         }
     }
-    let sent = shared.store.requests_since(now.wall.before(shared.quota_span)).await?;
+    let sent = shared.store.requests_since(now.wall.before(shared.tuning().quota.1)).await?;
     shared.quota().restore(now.mono, sent.iter().map(|at| now.mono_of(at.after(ON_ITS_WAY))));
     alarms(shared).await?;
     shared.is_loaded.store(true, Ordering::Release);

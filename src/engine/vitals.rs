@@ -50,10 +50,11 @@ impl Engine {
             },
             webhooks: shared.signs.webhooks(now.mono),
             timer_lag: shared.signs.timer_lag(timer::TICK, now.mono),
-            reconcile: shared.reconcile_every.map(|every| {
+            reconcile: shared.tuning().reconcile_every.map(|every| {
                 let (last_complete, unlisted) = shared.signs.passes();
                 ReconcileVitals { every, last_complete, unlisted }
             }),
+            config_refused: shared.signs.config_refused(),
             clock_offset: shared.signs.clock_offset(),
         }
     }

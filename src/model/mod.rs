@@ -19,6 +19,7 @@ pub mod quota;
 #[cfg(test)]
 mod scene;
 pub mod stop;
+pub mod surge;
 pub mod time;
 pub mod trail;
 mod turn;

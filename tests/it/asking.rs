@@ -19,7 +19,8 @@ fn config(sim: &Platform) -> ConfigFile {
 async fn silent(sim: &Platform, id: &str) -> String {
     let rings = Duration::ZERO.into();
     let agent = "agent-2".to_owned();
-    let script = Script { id: Some(id.to_owned()), agent, rings, silent: true, ..Script::default() };
+    let script =
+        Script { id: Some(id.to_owned()), agent, rings, silent: true, ..Script::default() };
     let call = sim.place(script);
     sim.until(Wait::Status { call: call.clone(), status: "answered".to_owned() }).await;
     call

@@ -5,10 +5,18 @@
 
 mod harness;
 
+mod admin_calls;
+mod admin_door;
 mod answers;
 mod asking;
 mod bad_input;
+mod cli_config;
+mod cli_help;
+mod cli_start;
 mod durability;
+mod health;
+mod logs;
+mod metrics;
 mod outcomes;
 mod quota;
 mod refused_starts;

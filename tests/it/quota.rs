@@ -40,10 +40,8 @@ fn most_within(records: &[RequestRecord], window: Duration) -> usize {
 #[tokio::test]
 async fn what_is_due_goes_out_by_deadline_then_id_and_within_the_window() {
     let sim = Platform::start().await;
-    let daemon = Daemon::start(
-        config(&sim).set("platform.requests", "5/s").set("limits.total", "2s"),
-    )
-    .await;
+    let daemon =
+        Daemon::start(config(&sim).set("platform.requests", "5/s").set("limits.total", "2s")).await;
     let calls = silent_calls(&sim, 20).await;
     // Two calls a deadline, told latest first.
     let earliest = 300;
@@ -72,8 +70,7 @@ async fn what_is_due_goes_out_by_deadline_then_id_and_within_the_window() {
 #[tokio::test]
 async fn requests_of_an_earlier_life_count_after_a_restart() {
     let sim = Platform::start().await;
-    let config =
-        || config(&sim).set("platform.requests", "4/s").set("limits.total", "500ms");
+    let config = || config(&sim).set("platform.requests", "4/s").set("limits.total", "500ms");
     let mut daemon = Daemon::start(config()).await;
     let calls = silent_calls(&sim, 16).await;
     for call in &calls {

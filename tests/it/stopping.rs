@@ -165,8 +165,7 @@ async fn a_call_that_still_rings_is_stopped_at_its_deadline_after_a_look() {
 #[tokio::test]
 async fn a_call_that_a_look_shows_answered_is_not_stopped_for_ringing() {
     let vanish = |event: &str| format!("webhooks-vanished,event={event}");
-    let faults =
-        [vanish("event_phone_call_connected"), vanish("event_conversation_started")];
+    let faults = [vanish("event_phone_call_connected"), vanish("event_conversation_started")];
     let sim = Platform::with_faults(&faults.each_ref().map(String::as_str)).await;
     let config = config(&sim).set("limits.ringing", "800ms").set("limits.total", "3s");
     let daemon = Daemon::start(config).await;

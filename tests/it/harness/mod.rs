@@ -42,7 +42,7 @@ mod witness;
 use std::time::Duration;
 
 pub(crate) use self::{
-    command::{Command, Output},
+    command::{Command, Output, binary},
     config::{ConfigFile, Home, SECRETS},
     daemon::Daemon,
     http::{Answer, Request, exchange},
