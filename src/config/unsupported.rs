@@ -7,9 +7,7 @@ pub(super) const UNSUPPORTED: &[&str] = &[
     "enforcement.reconcile_every",
     "enforcement.surge_limit",
     "heartbeat",
-    "limits.until",
     "notify",
-    "rule",
     "server.tls",
     "webhook.scheme",
 ];

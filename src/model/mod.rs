@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod call;
 pub mod change;
+pub mod context;
 pub mod deadline;
 pub mod decode;
 pub mod event;
@@ -10,15 +11,19 @@ pub mod facts;
 pub mod health;
 pub mod ids;
 pub mod lookup;
+pub mod operator;
 pub mod outcome;
+pub mod pattern;
 pub mod platform;
 pub mod policy;
 pub mod queue;
 pub mod quota;
+pub mod rule;
 #[cfg(test)]
 mod scene;
 pub mod stop;
 pub mod time;
 pub mod trail;
 mod turn;
+pub mod until;
 pub mod view;
