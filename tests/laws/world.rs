@@ -279,7 +279,7 @@ impl<'p> World<'p> {
         }
         let row = serde_json::to_string(&call).unwrap();
         self.call = Some(serde_json::from_str(&row).unwrap());
-        self.apply(&Event::Restored { same_boot });
+        self.apply(&Event::Restored { same_boot, context: None });
         for coming in missed {
             self.expect_in(1, coming);
         }
