@@ -48,7 +48,7 @@ use self::{
 pub(crate) use self::{
     dispatcher::Dispatcher, persist::Persist, reconcile::Reconcile, timer::Timer,
 };
-pub use self::{ingest::Refusal, reload::Surges, signs::Delivery, token::TokenReader};
+pub use self::{ingest::Refusal, reload::Refused, signs::Delivery, token::TokenReader};
 use crate::{
     model::{
         decode::pointers::Pointers,
