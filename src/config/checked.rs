@@ -7,8 +7,7 @@ use url::Url;
 
 use crate::model::{
     decode::pointers::Pointers,
-    ids::AgentId,
-    policy::{Enforcement as StopPolicy, Limits, Policy},
+    policy::{Adopt, Enforcement as StopPolicy, Limits, Policy},
 };
 
 use super::{
@@ -267,17 +266,6 @@ pub struct Enforcement {
     pub reconcile_every: Option<Duration>,
     /// Which listed calls are taken on.
     pub adopt: Adopt,
-}
-
-/// Which of the calls that only the platform's list shows are taken on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Adopt {
-    /// Every call.
-    All,
-    /// Calls of agents in a rule, or heard of by webhook.
-    Known,
-    /// Calls of these agents.
-    Agents(Vec<AgentId>),
 }
 
 /// Where a [`Config`] comes from.

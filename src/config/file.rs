@@ -7,13 +7,13 @@ use toml::de::{DeTable, DeValue};
 use crate::model::{
     decode::pointers::{Field, Pointers},
     event::EventKind,
-    policy::Limits,
+    policy::{Adopt, Limits},
 };
 
 use super::{
     checked::{
-        Admin, Adopt, Config, Enforcement, Origin, Platform, RequiredHeader, Server,
-        SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook,
+        Admin, Config, Enforcement, Origin, Platform, RequiredHeader, Server, SignatureEncoding,
+        SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook,
     },
     cross,
     duration::{self, DAY, HOUR, MINUTE, SECOND},

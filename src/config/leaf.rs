@@ -9,10 +9,10 @@ use std::{
 use toml::de::DeValue;
 use url::{Host, Url};
 
-use crate::model::{decode::pointers::Pointer, ids::AgentId};
+use crate::model::{decode::pointers::Pointer, ids::AgentId, policy::Adopt};
 
 use super::{
-    checked::{Adopt, Database, Quota, SignatureEncoding, SignatureHeader, SignaturePrefix},
+    checked::{Database, Quota, SignatureEncoding, SignatureHeader, SignaturePrefix},
     duration::{MINUTE, SECOND},
     env::Env,
     mistake::Mistake,

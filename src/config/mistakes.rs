@@ -132,7 +132,7 @@ mistakes! {
     unsupported_scheme: with("webhook", "scheme = \"standard-webhooks\"");
     unsupported_postgres: with("store", "url = \"postgres://me:hunter2@db/calls\"");
     unsupported_sections: format!("{GOOD}[notify]\nurl = \"https://x\"\n[heartbeat]\n[coverage]\n");
-    unsupported_enforcement: with("enforcement", "surge_limit = \"20%\"\nreconcile_every = \"60s\"\nadopt = \"all\"");
+    unsupported_enforcement: with("enforcement", "surge_limit = \"20%\"");
 }
 
 // Secrets.

@@ -27,9 +27,9 @@ use std::{fs, path::Path};
 pub use self::{
     advice::{Advice, Weight, advice},
     checked::{
-        Admin, Adopt, Config, Database, Enforcement, Origin, Platform, Quota, RequiredHeader,
-        Server, SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl,
-        StoreUrlError, Webhook,
+        Admin, Config, Database, Enforcement, Origin, Platform, Quota, RequiredHeader, Server,
+        SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, StoreUrlError,
+        Webhook,
     },
     env::{Env, ProcessEnv},
     error::{ConfigError, ConfigErrors},

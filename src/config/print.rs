@@ -5,12 +5,12 @@ use std::{fmt, time::Duration};
 
 use crate::model::{
     decode::pointers::{Field, Pointer},
-    policy::Limits,
+    policy::{Adopt, Limits},
 };
 
 use super::{
     checked::{
-        Admin, Adopt, Config, Database, Enforcement, Platform, Quota, RequiredHeader, Server,
+        Admin, Config, Database, Enforcement, Platform, Quota, RequiredHeader, Server,
         SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook,
     },
     duration::{HOUR, MINUTE, shown},

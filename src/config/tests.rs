@@ -8,6 +8,7 @@ use crate::model::{
     decode::pointers::{Field, Pointer, Pointers},
     event::EventKind,
     ids::AgentId,
+    policy::Adopt,
 };
 
 use super::{

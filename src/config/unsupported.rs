@@ -3,8 +3,6 @@
 /// Whole paths of keys and sections.
 pub(super) const UNSUPPORTED: &[&str] = &[
     "coverage",
-    "enforcement.adopt",
-    "enforcement.reconcile_every",
     "enforcement.surge_limit",
     "heartbeat",
     "limits.until",

@@ -118,6 +118,9 @@ impl Daemon {
             policy: config.policy(),
             max_calls: config.server.max_calls,
             quota: (config.platform.requests.count, config.platform.requests.window),
+            reconcile_every: config.enforcement.reconcile_every,
+            adopt: config.enforcement.adopt.clone(),
+            pointers: settings.pointers.clone(),
             history: config.store.history,
             store,
             client,
@@ -200,9 +203,9 @@ impl Daemon {
         supervisor.spawn(Task::Persist, writes.clone(), loops.persist.run(writes));
         supervisor.spawn(Task::Timer, calls.clone(), loops.timer.run(calls.clone()));
         supervisor.spawn(Task::Dispatcher, calls.clone(), loops.dispatcher.run(calls));
-        let mut listening = Vec::new();
+        let turning = stages.calls.clone();
+        supervisor.spawn(Task::Reconcile, turning.clone(), loops.reconcile.run(turning));
         for listener in [Some(webhooks), admin].into_iter().flatten() {
-            listening.push(listener.task);
             announce(&listener);
             let Listener { task, socket, app, limits, pulse } = listener;
             let accept = stages.accept.clone();

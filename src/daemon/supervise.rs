@@ -18,6 +18,8 @@ pub(super) enum Task {
     Dispatcher,
     /// Writes to the store.
     Persist,
+    /// Compares the platform's list of calls with ours.
+    Reconcile,
     /// Takes webhooks, health and metrics.
     WebhookListener,
     /// Takes the admin API.
@@ -32,6 +34,7 @@ impl Task {
             Self::Timer => "timer",
             Self::Dispatcher => "dispatcher",
             Self::Persist => "persist",
+            Self::Reconcile => "reconcile",
             Self::WebhookListener => "webhook listener",
             Self::AdminListener => "admin listener",
             Self::Watchdog => "watchdog",

@@ -23,6 +23,7 @@ use crate::model::{
     change::{Change, Effect, Event, Note, Received},
     event::Heard,
     ids::CallId,
+    platform::Row,
     policy::Policy,
     queue::Kind,
     time::{Mono, Wall},
@@ -135,6 +136,24 @@ impl Calls {
                 entry.unchecked = unchecked;
                 let mut place = place.insert(entry);
                 Ok(self.take_in(&mut place, heard, context))
+            }
+        }
+    }
+
+    /// A row that nobody asked for showed a call; `None` if the call is not in memory.
+    pub(super) fn show(&self, row: &Row, listing: bool) -> Option<Changed> {
+        self.change(&row.id, &Event::Shown { row, listing })
+    }
+
+    /// A listing showed a call that we did not know.
+    pub(super) fn adopt(&self, row: &Row) -> Result<Changed, Full> {
+        match self.map.entry(row.id.clone()) {
+            Place::Occupied(mut place) => {
+                Ok(self.alter(place.get_mut(), &Event::Shown { row, listing: true }))
+            }
+            Place::Vacant(place) => {
+                let mut place = place.insert(self.admit(&row.id)?);
+                Ok(self.alter(&mut place, &Event::Shown { row, listing: true }))
             }
         }
     }

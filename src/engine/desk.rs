@@ -1,4 +1,5 @@
-//! What waits for the platform: end-call requests and look-ups, in the order in which they leave.
+//! What waits for the platform: end-call requests, look-ups and listings, in the order in which
+//! they leave.
 //!
 //! Filled under the calls' locks, emptied by the dispatcher. The order is [`Queue`]'s.
 
@@ -7,12 +8,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::model::{
     ids::CallId,
-    lookup::Lookup,
-    queue::{Kind, Next, Queue},
+    lookup::{Lookup, Sweep},
+    queue::{Kind, Next, Queue, Share},
+    quota::Slot,
     time::Mono,
 };
 
@@ -27,6 +29,9 @@ pub(super) struct Desk {
 struct State {
     queue: Queue,
     lookups: HashMap<CallId, Begun>,
+    /// Those who wait for leave to list, by what they list.
+    listers: HashMap<u8, oneshot::Sender<Leave>>,
+    sweep: Sweep,
     /// Taken out of the queue, and not settled yet.
     in_hand: Option<CallId>,
 }
@@ -36,8 +41,23 @@ pub(super) struct Begun {
     pub(super) lookup: Lookup,
     pub(super) kind: Kind,
     pub(super) deadline: Mono,
-    /// Whether any of its requests was answered.
-    pub(super) was_answered: bool,
+}
+
+/// Who lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Lister {
+    /// The active calls.
+    Reconcile = 0,
+    /// The delivery logs.
+    Replay = 1,
+}
+
+/// Leave for one request of a listing: it counts against the whole quota, and against the listings'
+/// part of it.
+pub(super) struct Leave {
+    pub(super) slot: Slot,
+    pub(super) part: Slot,
 }
 
 impl Desk {
@@ -49,7 +69,12 @@ impl Desk {
 
     /// The call wants to be looked up.
     pub(super) fn look_up(&self, kind: Kind, deadline: Mono, id: &CallId) {
-        self.want(kind, deadline, id);
+        let mut state = self.state();
+        // A look-up that has become part of the stop waits among the stops, and nowhere else.
+        state.queue.forget_lookup(id);
+        state.queue.want(kind, deadline, id.clone());
+        drop(state);
+        self.told.notify_one();
     }
 
     /// The look-up goes on, after those that wait already.
@@ -64,6 +89,39 @@ impl Desk {
     /// The look-up of this call that has begun.
     pub(super) fn begun(&self, id: &CallId) -> Option<Begun> {
         self.state().lookups.remove(id)
+    }
+
+    /// The page of all calls to look at, if so many wait that one is worth it.
+    pub(super) fn sweep(&self, now: Mono) -> Option<u32> {
+        let mut state = self.state();
+        let waiting = state.queue.len(Kind::Confirm) + 1;
+        state.sweep.next_page(waiting, now)
+    }
+
+    /// How many pages of all calls there are.
+    pub(super) fn swept(&self, last_page: u32) {
+        self.state().sweep.heard(last_page);
+    }
+
+    /// Waits for leave to ask for one page.
+    pub(super) async fn leave_to_list(&self, lister: Lister, due: Mono) -> Leave {
+        loop {
+            let (tell, told) = oneshot::channel();
+            {
+                let mut state = self.state();
+                state.listers.insert(lister as u8, tell);
+                state.queue.want_listing(lister as u8, due);
+            }
+            self.told.notify_one();
+            if let Ok(leave) = told.await {
+                return leave;
+            }
+        }
+    }
+
+    /// Who waits for leave to list.
+    pub(super) fn lister(&self, page: u8) -> Option<oneshot::Sender<Leave>> {
+        self.state().listers.remove(&page)
     }
 
     /// The call wants nothing any more.
@@ -81,24 +139,27 @@ impl Desk {
             || state.in_hand.as_ref() == Some(id)
     }
 
-    /// Takes out what leaves next. It is in hand until [`started`](Self::started) or
-    /// [`put_down`](Self::put_down).
-    pub(super) fn pop(&self) -> Option<(Kind, CallId)> {
+    /// Takes out what leaves next. A call is in hand until [`started`](Self::started) or
+    /// [`put_down`](Self::put_down). `listing` is `None` while the listings' part is used up.
+    pub(super) fn pop(&self, listing: Option<Share>) -> Option<Next> {
         let mut state = self.state();
-        match state.queue.pop(None)? {
-            Next::Call(kind, id) => {
-                state.in_hand = Some(id.clone());
-                Some((kind, id))
-            }
-            Next::Listing(_) => None,
+        let next = state.queue.pop(listing)?;
+        if let Next::Call(_, id) = &next {
+            state.in_hand = Some(id.clone());
         }
+        Some(next)
     }
 
-    /// What is in hand leaves.
-    pub(super) fn started(&self, kind: Kind, id: &CallId) {
+    /// Takes out a listing, whatever else waits.
+    pub(super) fn pop_listing(&self) -> Option<Next> {
+        self.state().queue.pop_listing()
+    }
+
+    /// What was taken out leaves.
+    pub(super) fn started(&self, next: &Next) {
         let mut state = self.state();
         state.in_hand = None;
-        state.queue.started(&Next::Call(kind, id.clone()));
+        state.queue.started(next);
     }
 
     /// What is in hand is not wanted any more.
@@ -107,8 +168,8 @@ impl Desk {
     }
 
     /// The request is over.
-    pub(super) fn finished(&self, kind: Kind, id: &CallId) {
-        self.state().queue.finished(&Next::Call(kind, id.clone()));
+    pub(super) fn finished(&self, next: &Next) {
+        self.state().queue.finished(next);
         self.told.notify_one();
     }
 

@@ -2,21 +2,26 @@
 //! (spec §7). It decides nothing: [`Window`](crate::model::quota::Window) says when,
 //! [`Queue`](crate::model::queue::Queue) says which, the call says whether.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
-use super::{Shared, desk::Begun};
+use super::{
+    Shared,
+    desk::{Begun, Leave},
+};
 use crate::{
     model::{
+        call::Call,
         change::{Effect, Event},
         ids::{AgentId, CallId},
         lookup::{Lookup, Query},
         platform::{Answer, Failure, Meter, Page, Row},
-        queue::Kind,
+        queue::{Kind, Next},
         quota::{Poll, Slot},
-        time::Moment,
+        time::{Moment, Mono},
     },
     platform::ListQuery,
     telemetry::liveness::Pulse,
@@ -29,34 +34,47 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Rows a page, the most that the platform gives.
 const PER_PAGE: u32 = 100;
 
+/// How long stops wait at start-up for the platform to tell its active calls (spec §8).
+const OPENING: Duration = Duration::from_secs(5);
+
 /// The loop that lets requests go.
 pub(crate) struct Dispatcher {
     shared: Arc<Shared>,
     requests: TaskTracker,
     pulse: Pulse,
+    /// Until then listings alone leave, unless a first pass is over before.
+    opening: Option<Mono>,
 }
 
 impl Dispatcher {
     pub(super) fn new(shared: Arc<Shared>, requests: TaskTracker, pulse: Pulse) -> Self {
-        Self { shared, requests, pulse }
+        Self { shared, requests, pulse, opening: None }
     }
 
     /// Lets requests go until told to stop; those under way go on.
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        if self.shared.reconciles() {
+            self.opening = Some(self.now().mono.after(OPENING));
+        }
         while !stop.is_cancelled() {
             let now = self.now();
             self.pulse.beat(now.mono);
             let poll = self.shared.quota().poll(now.mono);
             let wait = match poll {
-                Poll::Go => match self.shared.desk.pop() {
-                    Some((kind, id)) => {
+                Poll::Go => match self.pop(now.mono) {
+                    Some(Next::Call(kind, id)) => {
                         self.let_go(kind, &id).await;
+                        continue;
+                    }
+                    Some(Next::Listing(lister)) => {
+                        self.give_leave(lister);
                         continue;
                     }
                     None => BEAT,
                 },
                 Poll::Until(at) => at.since(now.mono).min(BEAT),
             };
+            let wait = self.opening.map_or(wait, |until| wait.min(until.since(now.mono)));
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.shared.desk.changed() => {}
@@ -65,17 +83,38 @@ impl Dispatcher {
         }
     }
 
+    fn pop(&mut self, now: Mono) -> Option<Next> {
+        self.opening = self.opening.filter(|until| now < *until && !self.shared.has_listed());
+        if self.opening.is_some() {
+            return self.shared.desk.pop_listing();
+        }
+        let share = self.shared.signs.listing_share();
+        let mut part = self.shared.listing_part();
+        part.reconfigure(share.of(self.shared.quota_most), self.shared.quota_span);
+        let may_list = part.poll(now) == Poll::Go;
+        drop(part);
+        self.shared.desk.pop(may_list.then_some(share))
+    }
+
+    /// A listing may ask for its next page.
+    fn give_leave(&self, lister: u8) {
+        let Some(waiting) = self.shared.desk.lister(lister) else { return };
+        let slot = self.leave(&Next::Listing(lister));
+        let part = self.shared.listing_part().sent(self.now().mono);
+        if let Err(Leave { slot, part }) = waiting.send(Leave { slot, part }) {
+            // Whoever waited is gone: the request never left.
+            self.shared.quota().unsent(slot);
+            self.shared.listing_part().unsent(part);
+            self.shared.desk.finished(&Next::Listing(lister));
+        }
+    }
+
     async fn let_go(&self, kind: Kind, id: &CallId) {
         let call = self.shared.calls.find(id);
         let left = match call {
             Some(call) if call.is_queued() && kind.is_stop() => self.end_call(kind, id).await,
             Some(call) if call.is_looked_up() => {
-                let begun = self.shared.desk.begun(id).unwrap_or_else(|| Begun {
-                    lookup: Lookup::of(&call, self.now().mono),
-                    kind,
-                    deadline: call.deadline().map_or_else(|| self.now().mono, |due| due.at),
-                    was_answered: false,
-                });
+                let begun = self.shared.desk.begun(id).unwrap_or_else(|| self.begin(&call, kind));
                 self.look_up(id, begun)
             }
             Some(_) | None => false,
@@ -85,13 +124,23 @@ impl Dispatcher {
         }
     }
 
+    fn begin(&self, call: &Call, kind: Kind) -> Begun {
+        let now = self.now().mono;
+        let sweep = if kind == Kind::Confirm { self.shared.desk.sweep(now) } else { None };
+        Begun {
+            lookup: Lookup::of(call, sweep, self.shared.search_finds_ids(), now),
+            kind,
+            deadline: call.deadline().map_or(now, |due| due.at),
+        }
+    }
+
     /// The call's turn has come: if it still wants to be stopped, its request leaves.
     async fn end_call(&self, kind: Kind, id: &CallId) -> bool {
         self.await_intent(id).await;
         let Some(changed) = self.shared.calls.change(id, &Event::Sending) else { return false };
         self.shared.events.tell(&changed);
         let Some(Effect::Send { agent, target }) = changed.send else { return false };
-        let slot = self.leave(kind, id);
+        let slot = self.leave(&Next::Call(kind, id.clone()));
         let request = EndCall { shared: Arc::clone(&self.shared), kind, id: id.clone(), slot };
         self.requests.spawn(request.run(agent, target));
         true
@@ -118,15 +167,15 @@ impl Dispatcher {
             finish(&self.shared, id, Ok(begun.lookup.likely()));
             return false;
         };
-        let slot = self.leave(begun.kind, id);
+        let slot = self.leave(&Next::Call(begun.kind, id.clone()));
         let request = Look { shared: Arc::clone(&self.shared), id: id.clone(), begun, slot };
         self.requests.spawn(request.run(query));
         true
     }
 
-    fn leave(&self, kind: Kind, id: &CallId) -> Slot {
+    fn leave(&self, next: &Next) -> Slot {
         let now = self.now();
-        self.shared.desk.started(kind, id);
+        self.shared.desk.started(next);
         self.shared.ledger.request(now.wall);
         self.shared.quota().sent(now.mono)
     }
@@ -148,7 +197,13 @@ impl EndCall {
     async fn run(self, agent: AgentId, target: CallId) {
         let Self { shared, kind, id, slot } = self;
         let token = shared.token.generation();
-        let (answer, meter) = shared.client.end_call(&agent, target.as_str()).await;
+        let request = shared.client.end_call(&agent, target.as_str());
+        // Whatever happens to the request, the call must hear of it: it waits for an answer.
+        let answered = AssertUnwindSafe(request).catch_unwind().await;
+        let (answer, meter) = answered.unwrap_or_else(|_| {
+            shared.metrics.panic();
+            (Answer::Failed(Failure::Cut), Meter::default())
+        });
         let failure = match &answer {
             Answer::Accepted | Answer::NotActive | Answer::NotFound => None,
             Answer::Failed(failure) => Some(failure),
@@ -160,7 +215,7 @@ impl EndCall {
         if let Some(changed) = shared.calls.change(now_known_as.as_ref().unwrap_or(&id), &event) {
             shared.events.tell(&changed);
         }
-        shared.desk.finished(kind, &id);
+        shared.desk.finished(&Next::Call(kind, id));
     }
 }
 
@@ -177,28 +232,38 @@ impl Look {
         let Self { shared, id, mut begun, slot } = self;
         let kind = begun.kind;
         let token = shared.token.generation();
-        let (answer, meter) = ask(&shared, &query).await;
+        let answered = AssertUnwindSafe(ask(&shared, &query)).catch_unwind().await;
+        let (answer, meter) = answered.unwrap_or_else(|_| {
+            shared.metrics.panic();
+            (Err(Failure::Cut), Meter::default())
+        });
         shared.settle(slot, answer.as_ref().err(), &meter, token);
-        shared.desk.finished(kind, &id);
+        shared.desk.finished(&Next::Call(kind, id.clone()));
+        if let Ok(page) = &answer {
+            if let Query::Recent { .. } = query {
+                shared.desk.swept(page.last_page);
+            }
+            shared.answer_others(&id, &page.rows);
+        }
         if !shared.calls.find(&id).is_some_and(|call| call.is_looked_up()) {
             return;
         }
         match answer {
-            Ok(page) => {
-                begun.was_answered = true;
-                match begun.lookup.heard(&query, &page) {
-                    Some(row) => finish(&shared, &id, Ok(Some(row))),
-                    None => shared.desk.go_on(&id, begun),
+            Ok(page) => match begun.lookup.heard(&query, &page) {
+                Some(row) => {
+                    if begun.lookup.proves_ids_unsearchable() {
+                        shared.search_finds_no_ids();
+                    }
+                    finish(&shared, &id, Ok(Some(row)));
                 }
-            }
+                None => shared.desk.go_on(&id, begun),
+            },
             Err(Failure::RateLimited { .. }) => {
                 begun.lookup.ask_again(query);
                 shared.desk.go_on(&id, begun);
             }
             // The platform does not like this question; it may like the next.
-            Err(Failure::Other { status, .. })
-                if (400..500).contains(&status) && begun.lookup.has_more() =>
-            {
+            Err(Failure::Other { status: 400..=499, .. }) if begun.lookup.has_more() => {
                 shared.desk.go_on(&id, begun);
             }
             Err(failure) => finish(&shared, &id, Err(failure)),
@@ -215,6 +280,10 @@ async fn ask(shared: &Shared, query: &Query) -> (Result<Page, Failure>, Meter) {
         }
         Query::Ringing { page } => {
             let list = ListQuery { status: Some("ringing".into()), page: *page, ..list };
+            shared.client.calls(&list).await
+        }
+        Query::Recent { page } => {
+            let list = ListQuery { page: *page, ..list };
             shared.client.calls(&list).await
         }
         Query::Search { text, page } => {
@@ -247,9 +316,25 @@ fn finish(shared: &Shared, id: &CallId, found: Result<Option<Row>, Failure>) {
 }
 
 impl Shared {
+    /// What a page shows is used at once: it answers every call that waits for an answer.
+    fn answer_others(&self, asker: &CallId, rows: &[Row]) {
+        for row in rows.iter().filter(|row| row.id != *asker) {
+            let waits = self.calls.find(&row.id).is_some_and(|call| call.is_looked_up());
+            if let Some(changed) = waits.then(|| self.calls.show(row, false)).flatten() {
+                self.events.tell(&changed);
+            }
+        }
+    }
+
     /// Settles a request's slot, and what its answer says of the platform. `token` is the
     /// generation that it left with; says whether there is a newer one.
-    fn settle(&self, slot: Slot, failure: Option<&Failure>, meter: &Meter, token: u64) -> bool {
+    pub(super) fn settle(
+        &self,
+        slot: Slot,
+        failure: Option<&Failure>,
+        meter: &Meter,
+        token: u64,
+    ) -> bool {
         let now = self.clock.now();
         match failure {
             Some(Failure::RateLimited { pause }) => self.quota().refused(slot, now.mono, *pause),

@@ -11,12 +11,9 @@ use crate::{
         change::Note,
         ids::masked,
         outcome::{Ended, Outcome},
-        platform::{Answer, Failure},
+        platform::Answer,
     },
-    telemetry::{
-        log::escaped,
-        metrics::{EndCallResult, Metrics},
-    },
+    telemetry::{log::escaped, metrics::Metrics},
 };
 
 /// Tells of changes.
@@ -76,7 +73,7 @@ impl Events {
                 );
             }
             Note::Answered(answer) => {
-                self.metrics.end_call_result(result_of(answer));
+                self.metrics.end_call_result(answer.into());
                 match answer {
                     Answer::Accepted => info!(call.id = %id, "end-call request accepted"),
                     Answer::NotActive | Answer::NotFound | Answer::Failed(_) => warn!(
@@ -84,6 +81,17 @@ impl Events {
                         "end-call request not accepted"
                     ),
                 }
+            }
+            Note::Adopted => {
+                self.metrics.call_adopted();
+                info!(call.id = %id, call.to = to, "the platform's list shows a call unknown to us");
+            }
+            Note::Reopened { fell } => {
+                self.metrics.call_reopened();
+                warn!(
+                    call.id = %id, call.to = to, fell = fell.name(),
+                    "the platform shows a call active that was over: it is live again"
+                );
             }
             Note::LookupFailed(failure) => warn!(
                 call.id = %id, answer = %escaped(&failure.to_string()),
@@ -122,22 +130,5 @@ fn tell_of_the_end(call: &Call, ended: &Ended, refined: Option<Outcome>) {
             call.overrun_s = ended.overrun.map(|overrun| overrun.as_secs_f64()),
             "the call is over"
         ),
-    }
-}
-
-fn result_of(answer: &Answer) -> EndCallResult {
-    match answer {
-        Answer::Accepted => EndCallResult::Accepted,
-        Answer::NotActive => EndCallResult::NotActive,
-        Answer::NotFound => EndCallResult::NotFound,
-        Answer::Failed(failure) => match failure {
-            Failure::Unauthorized { .. } => EndCallResult::Unauthorized,
-            Failure::Misdirected { .. } => EndCallResult::Misdirected,
-            Failure::RateLimited { .. } => EndCallResult::RateLimited,
-            Failure::ServerError { .. } => EndCallResult::ServerError,
-            Failure::Timeout => EndCallResult::Timeout,
-            Failure::Cut | Failure::Network => EndCallResult::Network,
-            Failure::Other { .. } => EndCallResult::Other,
-        },
     }
 }

@@ -33,6 +33,9 @@ impl Engine {
     /// [`Refusal`] says what became of it.
     pub async fn ingest(&self, heard: Heard) -> Result<Received, Refusal> {
         let shared = &self.0;
+        if let Some(agent) = &heard.agent {
+            shared.hear_of(agent);
+        }
         let resolved = shared.resolve(&heard.call).await;
         let context = heard.details.context.as_ref().map(ToString::to_string);
         let context = context.filter(|text| text.len() <= MOST_CONTEXT).map(Arc::from);
@@ -106,7 +109,7 @@ impl Shared {
 
     /// Brings a call into memory if the store has it and memory has not; false where the store
     /// could not be asked.
-    async fn fetch(&self, id: &CallId) -> bool {
+    pub(super) async fn fetch(&self, id: &CallId) -> bool {
         if self.calls.contains(id) || self.calls.id_of(id).is_some() {
             return true;
         }
@@ -122,7 +125,9 @@ impl Shared {
                 true
             }
             Err(error) => {
-                warn!(call.id = ?id, %error, "the store cannot be asked whether it knows a call");
+                if let Some(count) = self.unread.admit(self.clock.now().mono) {
+                    warn!(count, %error, "the store cannot be asked whether it knows a call");
+                }
                 false
             }
         }

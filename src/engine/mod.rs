@@ -18,7 +18,9 @@ mod ingest;
 mod ledger;
 mod persist;
 mod query;
+mod reconcile;
 mod recover;
+mod replay;
 mod signs;
 mod tally;
 mod timer;
@@ -27,6 +29,7 @@ mod vitals;
 mod wakeups;
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -41,13 +44,23 @@ use self::{
     calls::Calls, clock::Clock, desk::Desk, events::Events, ledger::Ledger, signs::Signs,
     token::Token, wakeups::Wakeups,
 };
-pub(crate) use self::{dispatcher::Dispatcher, persist::Persist, timer::Timer};
+pub(crate) use self::{
+    dispatcher::Dispatcher, persist::Persist, reconcile::Reconcile, timer::Timer,
+};
 pub use self::{ingest::Refusal, signs::Delivery, token::TokenReader};
 use crate::{
-    model::{health::TokenSource, policy::Policy, quota::Window, time::Mono},
+    model::{
+        decode::pointers::Pointers,
+        health::TokenSource,
+        ids::AgentId,
+        policy::{Adopt, Policy},
+        queue::Share,
+        quota::Window,
+        time::Mono,
+    },
     platform::Client,
     store::{Store, StoreError},
-    telemetry::{liveness::Liveness, metrics::Metrics},
+    telemetry::{liveness::Liveness, log::Throttle, metrics::Metrics},
 };
 
 /// The engine: a handle that all share.
@@ -62,6 +75,12 @@ pub struct Parts {
     pub max_calls: usize,
     /// `platform.requests`: at most so many in any window of this length.
     pub quota: (u32, Duration),
+    /// `enforcement.reconcile_every`; `None` is never.
+    pub reconcile_every: Option<Duration>,
+    /// `enforcement.adopt`.
+    pub adopt: Adopt,
+    /// `[webhook.fields]`, for events that are read from the platform's logs.
+    pub pointers: Pointers,
     /// `store.history`: how long calls that are over are remembered.
     pub history: Duration,
     /// The store, open or failing.
@@ -88,6 +107,8 @@ pub(crate) struct Loops {
     pub(crate) dispatcher: Dispatcher,
     /// Writes what changed.
     pub(crate) persist: Persist,
+    /// Compares the platform's list with ours.
+    pub(crate) reconcile: Reconcile,
 }
 
 /// All that the loops share.
@@ -97,11 +118,21 @@ pub(crate) struct Shared {
     desk: Arc<Desk>,
     ledger: Arc<Ledger>,
     quota: Mutex<Window>,
+    /// The part of the quota that listings may use.
+    listing_part: Mutex<Window>,
+    quota_most: u32,
     quota_span: Duration,
     store: Store,
     /// Whether the store's calls are in memory; false only after a start while it failed.
     is_loaded: AtomicBool,
     history: Duration,
+    reconcile_every: Option<Duration>,
+    adopt: Adopt,
+    pointers: Pointers,
+    /// Whether the platform's search has not been seen to miss calls by their id (undocumented).
+    finds_ids: AtomicBool,
+    /// Agents heard of by webhook.
+    heard_agents: Mutex<HashSet<AgentId>>,
     client: Client,
     token: Token,
     token_source: TokenSource,
@@ -113,6 +144,8 @@ pub(crate) struct Shared {
     metrics: Arc<Metrics>,
     signs: Arc<Signs>,
     events: Events,
+    /// Of log lines about calls that the store could not be asked for.
+    unread: Throttle,
 }
 
 impl std::fmt::Debug for Engine {
@@ -129,6 +162,9 @@ impl Engine {
             policy,
             max_calls,
             quota: (most, span),
+            reconcile_every,
+            adopt,
+            pointers,
             history,
             store,
             client,
@@ -155,7 +191,14 @@ impl Engine {
             desk,
             ledger,
             quota: Mutex::new(Window::new(most, span)),
+            listing_part: Mutex::new(Window::new(Share::Tenth.of(most), span)),
+            quota_most: most,
             quota_span: span,
+            reconcile_every,
+            adopt,
+            pointers,
+            finds_ids: AtomicBool::new(true),
+            heard_agents: Mutex::default(),
             store,
             is_loaded: AtomicBool::new(false),
             history,
@@ -173,6 +216,7 @@ impl Engine {
             clock,
             metrics,
             signs,
+            unread: Throttle::default(),
         }))
     }
 
@@ -199,10 +243,14 @@ impl Engine {
         /// Writing may take long on a slow disk, and a failing store is no reason to restart.
         const WRITING: Duration = Duration::from_secs(120);
         let pulse = |name, most| liveness.pulse(name, most, self.0.clock.now().mono);
+        // Switched off, it turns not.
+        let silent = if self.0.reconciles() { SILENT } else { Duration::MAX };
+        let reconcile = pulse("reconcile", silent);
         Loops {
             timer: Timer::new(Arc::clone(&self.0), pulse("timer", SILENT)),
             dispatcher: Dispatcher::new(Arc::clone(&self.0), requests, pulse("dispatcher", SILENT)),
             persist: Persist::new(Arc::clone(&self.0), pulse("persist", WRITING)),
+            reconcile: Reconcile::new(Arc::clone(&self.0), reconcile),
         }
     }
 
@@ -238,6 +286,35 @@ impl Engine {
 impl Shared {
     fn quota(&self) -> MutexGuard<'_, Window> {
         self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listing_part(&self) -> MutexGuard<'_, Window> {
+        self.listing_part.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pointers(&self) -> Pointers {
+        self.pointers.clone()
+    }
+
+    fn search_finds_ids(&self) -> bool {
+        self.finds_ids.load(Ordering::Relaxed)
+    }
+
+    fn search_finds_no_ids(&self) {
+        self.finds_ids.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether webhooks have told of this agent.
+    fn knows(&self, agent: &AgentId) -> bool {
+        self.heard_agents.lock().unwrap_or_else(PoisonError::into_inner).contains(agent)
+    }
+
+    /// A webhook told of this agent.
+    fn hear_of(&self, agent: &AgentId) {
+        let mut heard = self.heard_agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if !heard.contains(agent) {
+            heard.insert(agent.clone());
+        }
     }
 
     fn is_loaded(&self) -> bool {

@@ -29,6 +29,11 @@ pub(super) async fn everything(shared: &Shared) -> Result<(), StoreError> {
         for row in &page.rows {
             match persist::load(row, shared.boot) {
                 Ok(call) => {
+                    if let Some(agent) =
+                        call.call.facts.agent().filter(|_| call.call.facts.heard_of())
+                    {
+                        shared.hear_of(agent);
+                    }
                     if let Some(sid) = call.call.facts.sid() {
                         shared.calls.alias(sid, &call.call.id);
                     }

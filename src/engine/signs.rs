@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 use crate::model::{
     health::{PlatformTrouble, StoreTrouble, WebhookVitals},
     platform::{Failure, Meter},
+    queue::Share,
     time::{Moment, Mono},
 };
 
@@ -36,6 +37,12 @@ struct Seen {
     delays: VecDeque<(Mono, Duration)>,
     late: VecDeque<Mono>,
     timer_lag: Duration,
+    timer_turned: Option<Mono>,
+    last_pass: Option<Mono>,
+    has_passed: bool,
+    unlisted: u64,
+    passes_are_long: bool,
+    first_by_listing: VecDeque<Mono>,
     clock_offset: Option<SignedDuration>,
 }
 
@@ -48,6 +55,14 @@ pub enum Delivery {
     Refused,
     /// Anything else.
     Other,
+}
+
+impl Seen {
+    fn forget_old(&mut self, recent: Mono) {
+        self.delays.retain(|(at, _)| *at >= recent);
+        self.late.retain(|at| *at >= recent);
+        self.first_by_listing.retain(|at| *at >= recent);
+    }
 }
 
 impl Signs {
@@ -105,8 +120,63 @@ impl Signs {
         }
     }
 
-    pub(super) fn timer_lags(&self, lag: Duration) {
-        self.seen().timer_lag = lag;
+    /// The timer turned at `now`, and since the turn before was late by `lag` at most.
+    pub(super) fn timer_turned(&self, lag: Duration, now: Mono) {
+        let mut seen = self.seen();
+        seen.timer_lag = lag;
+        seen.timer_turned = Some(now);
+    }
+
+    /// A complete pass over the platform's active calls is over.
+    pub(super) fn pass_complete(&self, now: Mono, unlisted: u64, is_long: bool) {
+        let mut seen = self.seen();
+        seen.has_passed = true;
+        seen.last_pass = Some(now);
+        seen.unlisted = unlisted;
+        seen.passes_are_long = is_long;
+    }
+
+    /// A pass could not be completed.
+    pub(super) fn pass_failed(&self, is_long: bool) {
+        let mut seen = self.seen();
+        seen.has_passed = true;
+        seen.passes_are_long = is_long;
+    }
+
+    /// Whether a first pass is over, complete or not.
+    pub(super) fn has_passed(&self) -> bool {
+        self.seen().has_passed
+    }
+
+    /// The last complete pass, and the calls that no listing shows.
+    pub(super) fn passes(&self) -> (Option<Mono>, u64) {
+        let seen = self.seen();
+        (seen.last_pass, seen.unlisted)
+    }
+
+    /// A call was first seen by listing. What the first pass shows began before us, and says
+    /// nothing of webhooks.
+    pub(super) fn first_seen_by_listing(&self, now: Mono) {
+        let mut seen = self.seen();
+        if !seen.has_passed {
+            return;
+        }
+        if seen.first_by_listing.len() == MOST_DELAYS {
+            seen.first_by_listing.pop_front();
+        }
+        seen.first_by_listing.push_back(now);
+    }
+
+    /// What part of the quota listings may use while no stop waits (spec §8).
+    pub(super) fn listing_share(&self) -> Share {
+        let seen = self.seen();
+        if !seen.late.is_empty() || !seen.first_by_listing.is_empty() {
+            Share::Half
+        } else if seen.passes_are_long {
+            Share::Third
+        } else {
+            Share::Tenth
+        }
     }
 
     pub(super) fn store(&self) -> (Option<StoreTrouble>, u64) {
@@ -118,8 +188,11 @@ impl Signs {
         self.seen().platform.clone()
     }
 
-    pub(super) fn timer_lag(&self) -> Duration {
-        self.seen().timer_lag
+    /// How late the timer was of late, or is if it should have turned every `tick`.
+    pub(super) fn timer_lag(&self, tick: Duration, now: Mono) -> Duration {
+        let seen = self.seen();
+        let silent = seen.timer_turned.map_or(Duration::ZERO, |at| now.since(at));
+        seen.timer_lag.max(silent.saturating_sub(tick))
     }
 
     pub(super) fn clock_offset(&self) -> Option<SignedDuration> {
@@ -129,8 +202,7 @@ impl Signs {
     pub(super) fn webhooks(&self, now: Mono) -> WebhookVitals {
         let mut seen = self.seen();
         let recent = now.before(RECENT);
-        seen.delays.retain(|(at, _)| *at >= recent);
-        seen.late.retain(|at| *at >= recent);
+        seen.forget_old(recent);
         let mut delays: Vec<_> = seen.delays.iter().map(|(_, delay)| *delay).collect();
         delays.sort_unstable();
         WebhookVitals {
@@ -139,8 +211,13 @@ impl Signs {
             last_refused: seen.last_refused,
             delay: delays.get(delays.len() / 2).copied(),
             late: seen.late.len() as u64,
-            first_seen_by_listing: 0,
+            first_seen_by_listing: seen.first_by_listing.len() as u64,
         }
+    }
+
+    /// Forgets what is too old to judge by.
+    pub(super) fn age(&self, now: Mono) {
+        self.seen().forget_old(now.before(RECENT));
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

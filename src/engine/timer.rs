@@ -28,7 +28,7 @@ use crate::{
 /// The wheel panics beyond two years; a far wake-up is armed anew each day.
 const FARTHEST: Duration = Duration::from_secs(24 * 3600);
 /// How often clocks and timers are compared.
-const TICK: Duration = Duration::from_secs(1);
+pub(super) const TICK: Duration = Duration::from_secs(1);
 /// How far the two clocks may drift apart between two ticks before every timer is set anew: tokio's
 /// stands still while the machine is suspended, ours does not.
 const DRIFT: Duration = Duration::from_millis(200);
@@ -42,12 +42,21 @@ pub(crate) struct Timer {
     /// panics on one that has fired.
     keys: HashMap<CallId, (Key, Mono)>,
     last_tick: Mono,
+    /// How late a wake-up was since then.
+    worst: Duration,
 }
 
 impl Timer {
     pub(super) fn new(shared: Arc<Shared>, pulse: Pulse) -> Self {
         let last_tick = shared.clock.now().mono;
-        Self { shared, pulse, wheel: DelayQueue::new(), keys: HashMap::new(), last_tick }
+        Self {
+            shared,
+            pulse,
+            wheel: DelayQueue::new(),
+            keys: HashMap::new(),
+            last_tick,
+            worst: Duration::ZERO,
+        }
     }
 
     /// Wakes calls until told to stop.
@@ -85,7 +94,7 @@ impl Timer {
         fired.sort_unstable();
         let now = self.now().mono;
         if let Some((earliest, _)) = fired.first() {
-            self.shared.signs.timer_lags(now.since(*earliest));
+            self.worst = self.worst.max(now.since(*earliest));
         }
         for (_, id) in fired {
             self.shared.wakeups.fired(&id);
@@ -126,6 +135,8 @@ impl Timer {
         let now = self.now().mono;
         self.pulse.beat(now);
         self.learn();
+        self.shared.signs.age(now);
+        self.shared.signs.timer_turned(std::mem::take(&mut self.worst), now);
         let passed = now.since(self.last_tick);
         self.last_tick = now;
         if passed > TICK + DRIFT {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::Engine;
+use super::{Engine, timer};
 use crate::model::{
     call::State,
-    health::{CallVitals, PlatformVitals, StoreVitals, Vitals},
+    health::{CallVitals, PlatformVitals, ReconcileVitals, StoreVitals, Vitals},
 };
 
 /// How long a failed stop stays an alarm (spec §5).
@@ -49,8 +49,11 @@ impl Engine {
                 failed_stops: shared.calls.tally.failed_since(now.wall.before(ALARM)),
             },
             webhooks: shared.signs.webhooks(now.mono),
-            timer_lag: shared.signs.timer_lag(),
-            reconcile: None,
+            timer_lag: shared.signs.timer_lag(timer::TICK, now.mono),
+            reconcile: shared.reconcile_every.map(|every| {
+                let (last_complete, unlisted) = shared.signs.passes();
+                ReconcileVitals { every, last_complete, unlisted }
+            }),
             clock_offset: shared.signs.clock_offset(),
         }
     }

@@ -159,6 +159,8 @@ async fn connection(
             .header_read_timeout(limits.head)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD_BYTES)
+            // Who has said all it had to say may close its side: what it said counts all the same.
+            .half_close(true)
             .serve_connection(TokioIo::new(Impatient::new(stream, limits.write)), answer)
     );
     let served = tokio::select! {

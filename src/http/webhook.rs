@@ -223,7 +223,7 @@ impl Arrival<'_> {
         let throttle = &self.webhooks.throttles.unread;
         if let Some(count) = self.refused("none", code, throttle) {
             tracing::warn!(
-                client.address = ?self.peer,
+                client.address = self.peer.map(tracing::field::display),
                 refusals.count = count,
                 refusals.reason = code,
                 "webhook refused: {message}",
@@ -246,7 +246,7 @@ impl Arrival<'_> {
         self.webhooks.count("none", "unauthorized", Delivery::Refused, self.begun);
         if let Some(count) = self.webhooks.throttles.unauthorized.admit(self.begun.mono) {
             tracing::warn!(
-                client.address = ?self.peer,
+                client.address = self.peer.map(tracing::field::display),
                 refusals.count = count,
                 webhook.headers = ?header_names(headers),
                 "webhook refused: no header carries a valid signature, or the required one is wrong",
@@ -265,7 +265,7 @@ impl Arrival<'_> {
         let message = "agent id and event in the path must be percent-encoded UTF-8";
         if let Some(count) = self.refused("none", "unprocessable", throttle) {
             tracing::warn!(
-                client.address = ?self.peer,
+                client.address = self.peer.map(tracing::field::display),
                 refusals.count = count,
                 "webhook refused: {message}",
             );
@@ -285,7 +285,7 @@ impl Arrival<'_> {
         let throttle = &self.webhooks.throttles.unreadable;
         if let Some(count) = self.refused(error.label(), result, throttle) {
             tracing::warn!(
-                client.address = ?self.peer,
+                client.address = self.peer.map(tracing::field::display),
                 refusals.count = count,
                 refusals.reason = %escaped(&message),
                 "webhook refused",
@@ -339,7 +339,7 @@ impl Arrival<'_> {
         };
         if let Some(count) = self.webhooks.throttles.unavailable.admit(self.begun.mono) {
             tracing::warn!(
-                client.address = ?self.peer,
+                client.address = self.peer.map(tracing::field::display),
                 refusals.count = count,
                 refusals.reason = code,
                 "webhook refused: {message}",

@@ -26,11 +26,15 @@ pub enum Why {
     Shown,
     /// What became of a call after an error or a disconnect.
     Silence,
+    /// What became of a call that two listings lack.
+    Unlisted,
+    /// When a call that a listing showed first has started.
+    Start,
 }
 
 impl Why {
     /// Every reason.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Ringing,
         Self::Agent,
         Self::NotActive,
@@ -39,6 +43,8 @@ impl Why {
         Self::OwnTime,
         Self::Shown,
         Self::Silence,
+        Self::Unlisted,
+        Self::Start,
     ];
 
     /// How the look-up is ranked: as part of the stop, as its confirmation, or after those.
@@ -47,7 +53,9 @@ impl Why {
         match self {
             Self::Ringing | Self::Agent => Urgency::Stop,
             Self::NotActive | Self::NotFound | Self::Confirm => Urgency::Confirm,
-            Self::OwnTime | Self::Shown | Self::Silence => Urgency::Other,
+            Self::OwnTime | Self::Shown | Self::Silence | Self::Unlisted | Self::Start => {
+                Urgency::Other
+            }
         }
     }
 
@@ -59,7 +67,9 @@ impl Why {
             (Self::Agent, 2) | (_, 1) => 5,
             (_, 2) | (Self::Agent, 3) => 15,
             // Nothing hangs on it, and nobody shows the call: ask ever more seldom.
-            (Self::Shown | Self::Silence, nth) => 60 * u64::from(nth - 2).min(30),
+            (Self::Shown | Self::Silence | Self::Unlisted | Self::Start, nth) => {
+                60 * u64::from(nth - 2).min(30)
+            }
             _ => 60,
         };
         Duration::from_secs(seconds)
@@ -81,13 +91,17 @@ pub enum Urgency {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Questions {
     open: Vec<Question>,
-    under_way: bool,
+    /// The look-up that was asked for.
+    under_way: Option<Urgency>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Question {
     why: Why,
+    /// When it is due.
     at: Mono,
+    /// Not before this, by the pace of the answers so far.
+    paced: Mono,
     tries: u32,
 }
 
@@ -101,23 +115,24 @@ impl Questions {
             let known = known.iter().copied().find(|known| known.why == why);
             Some(match known {
                 // Asked already: the pace of its answers holds.
-                Some(known) if known.tries > 0 => Question { at: known.at.max(at), ..known },
-                Some(_) | None => Question { why, at, tries: 0 },
+                Some(known) if known.tries > 0 => Question { at: known.paced.max(at), ..known },
+                Some(_) | None => Question { why, at, paced: at, tries: 0 },
             })
         };
         self.open = Why::ALL.into_iter().filter_map(question).collect();
     }
 
-    /// When the next look-up is due.
+    /// When the next look-up is due. While one is under way, only a more urgent one is.
     pub(super) fn due(&self) -> Option<Mono> {
-        if self.under_way { None } else { self.open.iter().map(|question| question.at).min() }
+        let ranks = |why: Why| self.under_way.is_none_or(|known| why.urgency() < known);
+        self.open.iter().filter(|question| ranks(question.why)).map(|question| question.at).min()
     }
 
     /// Starts a look-up if one is due; says how urgent it is.
     pub(super) fn start(&mut self, now: Mono) -> Option<Urgency> {
         self.due().filter(|due| *due <= now)?;
-        self.under_way = true;
-        self.open.iter().filter(|q| q.at <= now).map(|q| q.why.urgency()).min()
+        self.under_way = self.open.iter().filter(|q| q.at <= now).map(|q| q.why.urgency()).min();
+        self.under_way
     }
 
     /// Whether a question is open whose look-up has been due.
@@ -127,7 +142,7 @@ impl Questions {
 
     /// Whether a look-up is under way.
     pub(super) fn is_under_way(&self) -> bool {
-        self.under_way
+        self.under_way.is_some()
     }
 
     /// The look-up is over and showed a row, or none: those who asked wait before they ask again.
@@ -142,14 +157,15 @@ impl Questions {
 
     /// The look-up never left: it is due as it was.
     pub(super) fn dropped(&mut self) {
-        self.under_way = false;
+        self.under_way = None;
     }
 
     fn again(&mut self, now: Mono, wait: impl Fn(&Question) -> Duration) {
-        self.under_way = false;
+        self.under_way = None;
         for question in self.open.iter_mut().filter(|question| question.at <= now) {
             question.tries += 1;
-            question.at = now.after(wait(question));
+            question.paced = now.after(wait(question));
+            question.at = question.paced;
         }
     }
 }

@@ -69,10 +69,35 @@ pub struct Call {
     /// When a row last said that it rings.
     #[serde(skip)]
     pub(super) ringing_shown: Option<Mono>,
+    /// What listings say of it.
+    #[serde(skip)]
+    pub(super) listed: Listed,
     #[serde(skip)]
     pub(super) questions: Questions,
     #[serde(skip)]
     pub(super) deadlines: Deadlines,
+}
+
+/// What the platform's listings say of a call: local, and found anew after a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// Whether any has ever shown it.
+    pub(super) shown: bool,
+    /// How many complete ones in a row lacked it.
+    pub(super) missed: u8,
+    /// How many in a row showed it active though it is over by our books.
+    pub(super) revived: u8,
+    /// How often the platform was asked when it started.
+    pub(super) start_asked: u8,
+}
+
+impl Listed {
+    /// A call that so many listings lack is looked up (spec §8).
+    pub(super) const MISSED: u8 = 2;
+    /// A call that is over, and that so many listings show active, is live again (spec §5).
+    pub(super) const REVIVED: u8 = 2;
+    /// Active-call is asked so often when a call started.
+    pub(super) const ASKED: u8 = 3;
 }
 
 /// Where a call stands.
@@ -120,6 +145,7 @@ impl Call {
             anchors: Anchors::default(),
             quiet_since: None,
             ringing_shown: None,
+            listed: Listed::default(),
             questions: Questions::default(),
             deadlines: Deadlines::default(),
         }
@@ -146,6 +172,7 @@ impl Call {
             anchors: _,
             quiet_since: _,
             ringing_shown: _,
+            listed: _,
             questions: _,
             deadlines: _,
         } = other;
@@ -201,6 +228,12 @@ impl Call {
         self.questions.is_under_way()
     }
 
+    /// Whether a listing has ever shown it.
+    #[must_use]
+    pub fn was_listed(&self) -> bool {
+        self.listed.shown
+    }
+
     /// Whether the look-up must tell ringing calls from others.
     #[must_use]
     pub fn asks_whether_it_rings(&self, now: Mono) -> bool {
@@ -246,7 +279,16 @@ impl Call {
             (Why::OwnTime, _) => (!self.doubts.is_empty()).then_some(AT_ONCE),
             (Why::Shown, _) => self.unproven.then_some(AT_ONCE),
             (Why::Silence, _) => Some(self.quiet_since?.after(policy.enforcement.confirm_within)),
+            (Why::Unlisted, _) => (self.listed.missed >= Listed::MISSED).then_some(AT_ONCE),
+            (Why::Start, _) => {
+                let can_tell = self.facts.agent().is_some() && self.facts.to().is_some();
+                let wanted = can_tell && !self.facts.has_start();
+                (wanted && self.listed.start_asked < Listed::ASKED).then_some(AT_ONCE)
+            }
             (Why::Agent | Why::NotActive | Why::NotFound | Why::Confirm, _) => None,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

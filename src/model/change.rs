@@ -38,6 +38,15 @@ pub enum Event<'a> {
         /// Drawn evenly from [0, 1).
         jitter: f64,
     },
+    /// A page of the platform's lists showed it, unasked.
+    Shown {
+        /// Its row.
+        row: &'a Row,
+        /// Whether the page is one of a listing of active calls.
+        listing: bool,
+    },
+    /// A complete listing lacks it.
+    Unlisted,
     /// A look-up that was asked for will not be made now.
     LookupDropped,
     /// It was loaded from the store.
@@ -135,6 +144,13 @@ pub enum Note {
     Answered(Answer),
     /// A look-up told nothing.
     LookupFailed(Failure),
+    /// A listing showed a call that we did not know.
+    Adopted,
+    /// The platform shows a call active that was over by our books.
+    Reopened {
+        /// The outcome that fell.
+        fell: Outcome,
+    },
     /// The call has an outcome, or a finer one; how long after the stop was accepted.
     Ended {
         /// The outcome.

@@ -103,6 +103,17 @@ impl Anchors {
         Self(fixed)
     }
 
+    /// These, and those that `other` has besides.
+    #[must_use]
+    pub(super) fn joined(mut self, other: &Self) -> Self {
+        for (at, mono) in &other.0 {
+            if let Err(place) = self.0.binary_search_by_key(at, |(wall, _)| *wall) {
+                self.0.insert(place, (*at, *mono));
+            }
+        }
+        self
+    }
+
     /// The boot time of `at`, which is an instant of the facts that the anchors were fixed to.
     fn mono(&self, at: Wall) -> Mono {
         self.find(at).unwrap_or(Mono(i64::MAX / 2))

@@ -28,9 +28,15 @@ pub struct Facts {
     /// The earliest moment at which a row said that somebody answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     row_connected: Option<Wall>,
-    /// The earliest row that said it is over.
+    /// The first and the last time that a row said it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    row_end: Option<RowEnd>,
+    row_over: Option<Span>,
+    /// Whether one of those rows said that it had connected.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    row_completed: bool,
+    /// When the platform last contradicted what we took for the call's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reopened: Option<Wall>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     agent: Option<Agent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,13 +83,6 @@ struct Agent {
     by_row: bool,
 }
 
-/// A row that said the call is over, and when that was told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct RowEnd {
-    at: Wall,
-    connected: bool,
-}
-
 /// How a call's end came to be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
@@ -104,7 +103,9 @@ impl Facts {
             times: Vec::new(),
             row_started: None,
             row_connected: None,
-            row_end: None,
+            row_over: None,
+            row_completed: false,
+            reopened: None,
             agent: None,
             sid: None,
             to: None,
@@ -158,15 +159,21 @@ impl Facts {
         Self { times: vec![(kind, Span { first: at, last: at })], ..Self::seen(seen) }
     }
 
+    /// That the platform contradicted, at `at`, what was taken for the call's end.
+    #[must_use]
+    pub fn of_reopening(at: Wall, seen: Wall) -> Self {
+        Self { reopened: Some(at), ..Self::seen(seen) }
+    }
+
     /// What a row of the platform tells.
     #[must_use]
     pub fn of_row(row: &Row, seen: Wall) -> Self {
         let text = |value: &Option<Box<str>>| value.clone().map(|value| Told { at: seen, value });
-        let over = RowEnd { at: seen, connected: row.status == Status::Completed };
         Self {
             row_started: row.started_at.map(|at| at.min(seen)),
             row_connected: row.status.is_connected().then_some(seen),
-            row_end: row.status.is_over().then_some(over),
+            row_over: row.status.is_over().then_some(Span { first: seen, last: seen }),
+            row_completed: row.status == Status::Completed,
             agent: row.agent.clone().map(|id| Agent { id, at: seen, by_row: true }),
             sid: row.sid.clone().map(|value| Told { at: seen, value }),
             to: text(&row.to),
@@ -185,7 +192,9 @@ impl Facts {
             times,
             row_started,
             row_connected,
-            row_end,
+            row_over,
+            row_completed,
+            reopened,
             agent,
             sid,
             to,
@@ -201,7 +210,9 @@ impl Facts {
             times: join_times(self.times, times),
             row_started: least(self.row_started, row_started),
             row_connected: least(self.row_connected, row_connected),
-            row_end: pick(self.row_end, row_end, |a, b| (a.at, a.connected) <= (b.at, b.connected)),
+            row_over: join_spans(self.row_over, row_over),
+            row_completed: self.row_completed || row_completed,
+            reopened: self.reopened.max(reopened),
             agent: pick(self.agent, agent, Agent::outranks),
             sid: least(self.sid, sid),
             to: least(self.to, to),
@@ -271,17 +282,32 @@ impl Facts {
         !self.times.is_empty()
     }
 
-    /// How the call ended, if it did.
+    /// How the call ended, if it did. Ends that the platform has contradicted since are none.
     #[must_use]
     pub fn end(&self) -> Option<End> {
-        let ended = self.first(EventKind::Ended);
-        let not_connected = self.first(EventKind::DidNotConnect);
+        let holds = |at: &Wall| self.reopened.is_none_or(|reopened| *at > reopened);
+        let first = |span: Span| [span.first, span.last].into_iter().find(holds);
+        let ended = self.times(EventKind::Ended).and_then(first);
+        let not_connected = self.times(EventKind::DidNotConnect).and_then(first);
         if let Some(at) = least(ended, not_connected) {
             return Some(End { at, connected: not_connected.is_none(), by_webhook: true });
         }
-        let row = self.row_end?;
-        let connected = row.connected || self.answered().is_some();
-        Some(End { at: row.at, connected, by_webhook: false })
+        let at = self.row_over.and_then(first)?;
+        let connected = self.row_completed || self.answered().is_some();
+        Some(End { at, connected, by_webhook: false })
+    }
+
+    /// Whether a row of the platform's would name another agent than the rows before it.
+    #[must_use]
+    pub fn agent_is_news(&self, row: &Row) -> bool {
+        let known = self.agent.as_ref().filter(|agent| agent.by_row).map(|agent| &agent.id);
+        row.agent.is_some() && row.agent.as_ref() != known
+    }
+
+    /// Whether it is known when the call started, or began to be heard of.
+    #[must_use]
+    pub fn has_start(&self) -> bool {
+        self.heard_of() || self.row_started.is_some()
     }
 
     /// The agent that owns the call.
@@ -407,6 +433,13 @@ fn join_times(
         }
     }
     ours
+}
+
+fn join_spans(a: Option<Span>, b: Option<Span>) -> Option<Span> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(Span { first: a.first.min(b.first), last: a.last.max(b.last) }),
+        (a, b) => a.or(b),
+    }
 }
 
 fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {

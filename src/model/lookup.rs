@@ -25,6 +25,11 @@ pub enum Query {
         /// Counted from 1.
         page: u32,
     },
+    /// `GET /calls`, one page of all there are: where many calls wait for an answer.
+    Recent {
+        /// Counted from 1.
+        page: u32,
+    },
     /// `GET /calls?search=`, one page. It is documented for numbers and sids, and tried for ids.
     Search {
         /// What to look for.
@@ -49,6 +54,8 @@ pub struct Lookup {
     agent: Option<AgentId>,
     began: Wall,
     steps: VecDeque<Query>,
+    /// The search for the call's id found nothing.
+    id_not_found: bool,
     /// An active call of the same agent and number under another id, begun at the same time.
     other: Option<Row>,
 }
@@ -57,9 +64,10 @@ impl Lookup {
     /// How far the start of a call under another id may be from ours to be the same call.
     const SAME_START: Duration = Duration::from_secs(30);
 
-    /// The look-up of `call`.
+    /// The look-up of `call`. `sweep` is the page of all calls to begin with, where many wait;
+    /// `finds_ids` says whether the platform's search is known not to find calls by their id.
     #[must_use]
-    pub fn of(call: &Call, now: Mono) -> Self {
+    pub fn of(call: &Call, sweep: Option<u32>, finds_ids: bool, now: Mono) -> Self {
         let facts = &call.facts;
         let other_party = match facts.direction() {
             Some("inbound") => facts.from(),
@@ -67,15 +75,18 @@ impl Lookup {
         };
         let search = |text: &str| Query::Search { text: text.into(), page: 1 };
         let mut steps = VecDeque::new();
+        steps.extend(sweep.map(|page| Query::Recent { page }));
+        // One page of ringing calls answers for all that ask; who is not on it rings no more.
+        steps.extend(call.asks_whether_it_rings(now).then_some(Query::Ringing { page: 1 }));
         if let (Some(agent), Some(phone)) = (facts.agent(), other_party) {
             steps.push_back(Query::ActiveCall { agent: agent.clone(), phone: phone.into() });
         }
-        if call.asks_whether_it_rings(now) {
-            steps.push_back(Query::Ringing { page: 1 });
-        }
-        steps.push_back(search(call.id.as_str()));
+        let id = search(call.id.as_str());
+        let (first, last) = if finds_ids { (Some(id), None) } else { (None, Some(id)) };
+        steps.extend(first);
         steps.extend(facts.sid().filter(|sid| **sid != call.id).map(|sid| search(sid.as_str())));
         steps.extend(other_party.map(search));
+        steps.extend(last);
         if let (None, Some(agent)) = (other_party, facts.agent()) {
             steps.push_back(Query::OfAgent { agent: agent.clone(), page: 1 });
         }
@@ -85,6 +96,7 @@ impl Lookup {
             agent: facts.agent().cloned(),
             began: facts.began(),
             steps,
+            id_not_found: false,
             other: None,
         }
     }
@@ -109,6 +121,8 @@ impl Lookup {
     pub fn heard(&mut self, query: &Query, page: &Page) -> Option<Row> {
         let found = page.rows.iter().find(|row| self.is_same_call(row));
         if found.is_none() {
+            self.id_not_found |=
+                matches!(query, Query::Search { text, .. } if **text == *self.id.as_str());
             self.other = self.other.take().or_else(|| {
                 let is_active_call = matches!(query, Query::ActiveCall { .. });
                 page.rows.iter().find(|row| is_active_call && self.may_be_same_call(row)).cloned()
@@ -116,6 +130,13 @@ impl Lookup {
             self.turn_page(query, page.last_page);
         }
         found.cloned()
+    }
+
+    /// Whether this look-up has shown that the platform's search does not find calls by their id:
+    /// it did not, and something else did.
+    #[must_use]
+    pub fn proves_ids_unsearchable(&self) -> bool {
+        self.id_not_found
     }
 
     /// The row of another id that is in all likelihood the same call, once no row of ours was
@@ -144,7 +165,7 @@ impl Lookup {
     fn turn_page(&mut self, query: &Query, last_page: u32) {
         const MOST_RINGING: u32 = 20;
         let next = match query {
-            Query::ActiveCall { .. } => None,
+            Query::ActiveCall { .. } | Query::Recent { .. } => None,
             Query::Ringing { page } => {
                 (*page < last_page.min(MOST_RINGING)).then(|| Query::Ringing { page: page + 1 })
             }
@@ -156,5 +177,42 @@ impl Lookup {
         if let Some(next) = next {
             self.steps.push_front(next);
         }
+    }
+}
+
+/// The pages of the list of all calls that are looked at while many calls wait for an answer: each
+/// answers for up to a hundred of them (spec §7 *Confirmation*).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sweep {
+    began: Option<Mono>,
+    next: u32,
+    last_page: Option<u32>,
+}
+
+impl Sweep {
+    /// From so many waiting calls on, a page is worth more than single questions.
+    const MANY: usize = 4;
+    /// What a page did not show by then, it will not: the rest is asked for one by one.
+    const MOST_PAGES: u32 = 5;
+    /// How long before the first page is worth another look.
+    const AGAIN: Duration = Duration::from_secs(5);
+
+    /// The page to look at next while `waiting` calls wait.
+    pub fn next_page(&mut self, waiting: usize, now: Mono) -> Option<u32> {
+        if waiting < Self::MANY {
+            return None;
+        }
+        if self.began.is_none_or(|began| now.since(began) >= Self::AGAIN) {
+            *self = Self { began: Some(now), next: 1, last_page: None };
+        }
+        let most = self.last_page.unwrap_or(1).min(Self::MOST_PAGES);
+        let page = (self.next <= most).then_some(self.next)?;
+        self.next += 1;
+        Some(page)
+    }
+
+    /// How many pages there are.
+    pub fn heard(&mut self, last_page: u32) {
+        self.last_page = Some(last_page);
     }
 }

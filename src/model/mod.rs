@@ -9,12 +9,15 @@ pub mod event;
 pub mod facts;
 pub mod health;
 pub mod ids;
+pub mod listing;
 pub mod lookup;
 pub mod outcome;
 pub mod platform;
 pub mod policy;
 pub mod queue;
 pub mod quota;
+#[cfg(test)]
+mod scene;
 pub mod stop;
 pub mod time;
 pub mod trail;

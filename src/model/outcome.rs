@@ -168,7 +168,8 @@ impl Ended {
     fn of_end(end: End, stop: &Stop, deadline: Option<Deadline>, now: Moment) -> Self {
         let outcome = if stop.ended_call(end.at) {
             Outcome::Stopped
-        } else if stop.has_begun() {
+        } else if stop.has_begun() || stop.is_under_way() {
+            // Taken back or not, a request under way may yet prove to have been accepted.
             Outcome::Raced
         } else if end.connected {
             Outcome::Completed

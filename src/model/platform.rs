@@ -63,6 +63,13 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether it is about the token or the address: it says nothing of the call, and as long as it
+    /// lasts nothing is given up (spec §7).
+    #[must_use]
+    pub fn is_misled(&self) -> bool {
+        matches!(self, Self::Unauthorized { .. } | Self::Misdirected { .. })
+    }
+
     /// Whether the request may have taken effect although no answer told so.
     #[must_use]
     pub fn answer_lost(&self) -> bool {
@@ -139,6 +146,24 @@ impl Status {
         }
     }
 
+    /// The platform's word; `other` where we do not know it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Initiated => "initiated",
+            Self::Queued => "queued",
+            Self::Scheduled => "scheduled",
+            Self::Ringing => "ringing",
+            Self::Answered => "answered",
+            Self::InProgress => "in-progress",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Busy => "busy",
+            Self::NoAnswer => "no-answer",
+            Self::Other => "other",
+        }
+    }
+
     /// Whether the call is over.
     #[must_use]
     pub fn is_over(self) -> bool {
@@ -192,6 +217,30 @@ pub struct Row {
     pub created_at: Option<Wall>,
     /// When the row last changed.
     pub updated_at: Option<Wall>,
+}
+
+/// One page of what was delivered to a webhook.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryPage {
+    /// Its deliveries.
+    pub deliveries: Vec<Delivered>,
+    /// The last page there is.
+    pub last_page: u32,
+}
+
+/// What the platform's log says of one delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The log's id.
+    pub id: String,
+    /// The event's name.
+    pub event: Option<String>,
+    /// Whether we took it.
+    pub succeeded: bool,
+    /// When it was first tried.
+    pub at: Option<Wall>,
+    /// The body that was sent, as JSON text.
+    pub body: String,
 }
 
 /// One page of a list.

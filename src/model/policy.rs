@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::event::EventKind;
+use super::{event::EventKind, ids::AgentId};
 
 /// All that decisions about calls rest on besides the calls themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,18 @@ pub struct Enforcement {
     pub confirm_within: Duration,
     /// How long to go on with a stop that the platform answers but does not carry out.
     pub give_up_after: Duration,
+}
+
+/// Which of the calls that only the platform's list shows are taken on (`enforcement.adopt`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Adopt {
+    /// Every call.
+    #[default]
+    All,
+    /// Calls of agents in a rule, or heard of by webhook.
+    Known,
+    /// Calls of these agents.
+    Agents(Vec<AgentId>),
 }
 
 /// Which limit a deadline comes from.

@@ -174,6 +174,16 @@ impl Queue {
         Some(next)
     }
 
+    /// Takes out a listing that may leave, whatever else waits: at start-up the platform is asked
+    /// for its active calls first (spec §8).
+    #[must_use = "what is taken out is no longer in the queue"]
+    pub fn pop_listing(&mut self) -> Option<Next> {
+        let free = |page: &u8| !self.listings_under_way.contains(page);
+        let page = self.listings.keys().copied().find(free)?;
+        self.listings.remove(&page);
+        Some(Next::Listing(page))
+    }
+
     /// The request leaves. Until it is [`finished`](Self::finished), no other of the same call does.
     pub fn started(&mut self, next: &Next) {
         self.turn = (self.turn + 1) % TURNS.len();

@@ -90,7 +90,7 @@ struct Rungs {
     not_found: u32,
     failed: u32,
     cut: bool,
-    /// The last answer was about the token or the address, not about the call.
+    /// The last answer, or look-up, was about the token or the address, not about the call.
     misled: bool,
 }
 
@@ -156,13 +156,26 @@ impl Stop {
     /// Starts the stop of a deadline that is passed.
     pub(super) fn begin(&mut self, now: Moment) {
         self.begun = Some(now.wall);
-        self.next = Next::Request(now.mono);
+        if self.accepted.is_none() {
+            // What was answered to a stop that was taken back doesn't count for this one.
+            self.answered = None;
+            self.answered_mono = None;
+        }
+        // One request a call: the answer to one still under way says when the next is due.
+        if !self.under_way {
+            self.next = Next::Request(now.mono);
+        }
+    }
+
+    /// The stop of a call that is live again: nothing was done for it yet.
+    #[must_use]
+    pub(super) fn anew(&self) -> Self {
+        Self { attempts: self.attempts, target: self.target.clone(), ..Self::default() }
     }
 
     /// Takes the stop back: the deadline has moved, and no request was accepted.
     pub(super) fn take_back(&mut self) {
         self.begun = None;
-        self.intent = None;
         self.rungs = Rungs::default();
         if !self.under_way {
             self.next = Next::Idle;
@@ -187,10 +200,7 @@ impl Stop {
     ) -> Verdict {
         self.under_way = false;
         self.reached |= !matches!(answer, Answer::Failed(Failure::RateLimited { .. }));
-        self.rungs.misled = matches!(
-            answer,
-            Answer::Failed(Failure::Unauthorized { .. } | Failure::Misdirected { .. })
-        );
+        self.rungs.misled = matches!(answer, Answer::Failed(failure) if failure.is_misled());
         let mut verdict = Verdict::Open;
         self.next = match answer {
             Answer::Accepted => {
@@ -248,6 +258,11 @@ impl Stop {
         }
     }
 
+    /// A look-up is over; `failure` says why it told nothing.
+    pub(super) fn looked_up(&mut self, failure: Option<&Failure>) {
+        self.rungs.misled = failure.is_some_and(Failure::is_misled);
+    }
+
     /// The platform, asked, says that the call goes on, or shows no row of it: what next.
     /// `elsewhere`: it shows the call under an agent or id that we have not tried.
     pub(super) fn goes_on(&mut self, elsewhere: bool, shown: bool, now: Mono) {
@@ -273,7 +288,9 @@ impl Stop {
     /// the address is in trouble.
     #[must_use]
     pub fn gives_up(&self, enforcement: &Enforcement) -> Option<(Mono, FailReason)> {
-        let (_, reason) = self.answered.filter(|_| !self.rungs.misled && !self.under_way)?;
+        let goes_on = self.begun.is_some() || self.accepted.is_some();
+        let (_, reason) =
+            self.answered.filter(|_| goes_on && !self.rungs.misled && !self.under_way)?;
         Some((self.answered_mono?.after(enforcement.give_up_after), reason))
     }
 
@@ -288,6 +305,8 @@ impl Stop {
             self.lost = self.lost.or(self.intent);
         }
         self.reached = self.attempts > 0;
+        // Whether the token is in trouble is not on record: the platform's next word tells.
+        self.rungs.misled = self.answered.is_some();
         self.next = match (self.accepted, self.begun) {
             (Some(_), _) => Next::Confirm(now.mono),
             (None, Some(_)) => Next::Request(now.mono),
@@ -345,3 +364,6 @@ pub fn back_off(nth: u32, jitter: f64) -> Duration {
     let cap = LEAST.saturating_mul(1 << nth.saturating_sub(1).min(10)).min(MOST);
     cap.mul_f64(jitter.clamp(0.0, 1.0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,10 @@ pub enum What {
     Named,
     /// It has an outcome.
     Ended(Outcome),
+    /// A listing showed it, unknown to us.
+    Adopted(Status),
+    /// The platform shows it active after all; the outcome that fell.
+    Reopened(Outcome),
 }
 
 /// Who did it.
@@ -117,6 +121,8 @@ impl What {
             Self::NotShown => "not_shown",
             Self::Named => "named",
             Self::Ended(_) => "ended",
+            Self::Adopted(_) => "adopted",
+            Self::Reopened(_) => "reopened",
         }
     }
 
@@ -125,7 +131,11 @@ impl What {
     pub fn by(&self) -> By {
         match self {
             Self::Heard(_) | Self::Named => By::Webhook,
-            Self::Answered(_) | Self::Shown(_) | Self::NotShown => By::Platform,
+            Self::Answered(_)
+            | Self::Shown(_)
+            | Self::NotShown
+            | Self::Adopted(_)
+            | Self::Reopened(_) => By::Platform,
             Self::StopBegan(_) | Self::StopTakenBack => By::Policy,
             Self::TimeDoubted(_) | Self::Requested(_) | Self::Ended(_) => By::Callwarden,
         }
@@ -140,8 +150,8 @@ impl What {
             Self::StopBegan(limit) => Some(format!("limit {limit}")),
             Self::Requested(attempt) => Some(format!("request {attempt}")),
             Self::Answered(answer) => Some(answer.to_string()),
-            Self::Shown(status) => Some(format!("{status:?}").to_lowercase()),
-            Self::Ended(outcome) => Some(outcome.name().to_owned()),
+            Self::Shown(status) | Self::Adopted(status) => Some(status.name().to_owned()),
+            Self::Ended(outcome) | Self::Reopened(outcome) => Some(outcome.name().to_owned()),
         }
     }
 

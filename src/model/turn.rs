@@ -1,9 +1,11 @@
 //! One change of a call in the making: what an event does to it, then what follows from the facts,
 //! the policy and the clock.
 
+use std::time::Duration;
+
 use super::{
     ask::Questions,
-    call::{Call, INTENT_AHEAD},
+    call::{Call, INTENT_AHEAD, Listed},
     change::{Change, Effect, Event, Note, Received},
     deadline::{self, Anchors, Deadlines},
     event::{EventKind, Heard},
@@ -50,6 +52,8 @@ impl<'a> Turn<'a> {
                 turn.take_answer(answer, *jitter, *fresh_token);
             }
             Event::LookedUp { found, jitter } => turn.take_lookup(*found, *jitter),
+            Event::Shown { row, listing } => turn.take_row(row, *listing),
+            Event::Unlisted => turn.miss(),
             Event::LookupDropped => turn.call.questions.dropped(),
             Event::Restored { same_boot } => turn.restore(*same_boot),
             Event::Joined(other) => turn.join(other),
@@ -69,7 +73,9 @@ impl<'a> Turn<'a> {
         let was_over = call.ended.is_some();
         let believable = |at: &Wall| facts::is_believable(*at, now.wall, policy.max_age);
         let own = heard.time.filter(believable);
-        let doubted = own.filter(|at| !was_over && self.makes_overdue(heard, *at));
+        let is_doubted =
+            |at: &Wall| call.doubts.contains(&(heard.kind, *at)) || self.makes_overdue(heard, *at);
+        let doubted = own.filter(|at| !was_over && is_doubted(at));
         let timeless = own.is_none() || doubted.is_some();
 
         let at = own.filter(|_| doubted.is_none()).unwrap_or(now.wall);
@@ -84,7 +90,7 @@ impl<'a> Turn<'a> {
         let received = match () {
             () if was_over => Received::Late,
             () if ends => Received::Ended,
-            () if is_new => Received::Tracked,
+            () if !call.facts.heard_of() => Received::Tracked,
             () if is_news => Received::Updated,
             () => Received::Duplicate,
         };
@@ -144,6 +150,8 @@ impl<'a> Turn<'a> {
         if self.call.stop.next != Next::Queued {
             return;
         }
+        // The policy may have changed since the call was last looked at.
+        self.anchor();
         self.call.stop.next = Next::Request(self.now.mono);
         let Some(agent) = self.call.facts.agent().cloned() else {
             return;
@@ -180,6 +188,10 @@ impl<'a> Turn<'a> {
         if self.call.ended.is_some() {
             return;
         }
+        self.call.stop.looked_up(found.err());
+        if found.is_ok() {
+            self.call.listed.start_asked = self.call.listed.start_asked.saturating_add(1);
+        }
         match found {
             Ok(Some(row)) => {
                 self.call.trail.push(self.now.wall, What::Shown(row.status));
@@ -197,12 +209,67 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// A page of a list showed the call, whether it was asked for or not.
+    fn take_row(&mut self, row: &Row, listing: bool) {
+        self.call.listed.shown |= listing;
+        if let Some(ended) = self.call.ended {
+            return self.weigh(ended, row, listing);
+        }
+        let was_asked = self.call.questions.is_under_way();
+        let before = self.call.facts.clone();
+        if self.call.version == 0 {
+            self.call.trail.push(self.now.wall, What::Adopted(row.status));
+            self.notes.push(Note::Adopted);
+        }
+        self.show(row);
+        if was_asked || (self.call.version > 0 && self.call.facts != before) {
+            self.call.trail.push(self.now.wall, What::Shown(row.status));
+        }
+    }
+
+    /// A row shows a call that is over by our books. Only the platform revives a call: by a row
+    /// that changed well after the recorded end, or by two listings running (spec §5).
+    fn weigh(&mut self, ended: Ended, row: &Row, listing: bool) {
+        const WELL_AFTER: Duration = Duration::from_secs(30);
+        if row.status.is_over() || row.status.is_waiting() || !listing {
+            return;
+        }
+        self.call.listed.revived = self.call.listed.revived.saturating_add(1);
+        let changed_since = row.updated_at.is_some_and(|at| at > ended.at.after(WELL_AFTER));
+        if !changed_since && self.call.listed.revived < Listed::REVIVED {
+            return;
+        }
+        let now = self.now.wall;
+        let reopening = Facts::of_reopening(now, now);
+        self.call.facts = self.call.facts.clone().join(reopening);
+        self.call.stop = self.call.stop.anew();
+        self.call.ended = None;
+        self.call.listed = Listed { shown: true, ..Listed::default() };
+        self.call.trail.push(now, What::Reopened(ended.outcome));
+        self.notes.push(Note::Reopened { fell: ended.outcome });
+        self.show(row);
+    }
+
+    /// A complete listing lacks the call: that proves nothing, but twice is worth a question.
+    fn miss(&mut self) {
+        self.call.listed.revived = 0;
+        if self.call.ended.is_none() {
+            self.call.listed.missed = self.call.listed.missed.saturating_add(1);
+        }
+    }
+
     /// A row showed the call.
     fn show(&mut self, row: &Row) {
         let now = self.now;
         let agent_before = self.call.facts.agent().cloned();
-        self.call.facts = self.call.facts.clone().join(Facts::of_row(row, now.wall));
+        // A row repeats what rows before it said: that is no news.
+        let told = Row {
+            agent: row.agent.clone().filter(|_| self.call.facts.agent_is_news(row)),
+            ..row.clone()
+        };
+        self.call.facts = self.call.facts.clone().join(Facts::of_row(&told, now.wall));
         self.call.quiet_since = None;
+        self.call.listed.missed = 0;
         if !row.status.is_over() {
             self.call.unproven = false;
             for (kind, at) in std::mem::take(&mut self.call.doubts) {
@@ -239,6 +306,7 @@ impl<'a> Turn<'a> {
         let facts = other.facts.clone();
         let is_new = self.call.version == 0;
         self.call.facts = if is_new { facts } else { self.call.facts.clone().join(facts) };
+        self.call.anchors = std::mem::take(&mut self.call.anchors).joined(&other.anchors);
         self.call.trail.merge(other.trail.clone());
         self.call.trail.push(self.now.wall, What::Named);
         if is_new || other.stop.attempts > self.call.stop.attempts {

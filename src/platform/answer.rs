@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::wire;
 use crate::model::{
     ids::AgentId,
-    platform::{Answer, Failure, Meter, Row},
+    platform::{Answer, DeliveryPage, Failure, Meter, Row},
     time::Wall,
 };
 
@@ -144,6 +144,18 @@ pub(super) fn end_call(reply: &Reply) -> Answer {
             Err(failure) => Answer::Failed(failure),
         },
     }
+}
+
+/// The ids of an agent's webhooks.
+pub(super) fn webhooks(reply: &Reply) -> Result<Vec<String>, Failure> {
+    wire::webhooks(reply.value()?)
+        .ok_or_else(|| reply.unreadable("no list of webhooks in the body"))
+}
+
+/// A page of a webhook's deliveries.
+pub(super) fn deliveries(reply: &Reply, page: u32) -> Result<DeliveryPage, Failure> {
+    wire::deliveries(reply.value()?, page)
+        .ok_or_else(|| reply.unreadable("no list of deliveries in the body"))
 }
 
 /// The answer to active-call. That there is no call is told by a 404 whose words are undocumented.

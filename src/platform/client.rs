@@ -23,7 +23,7 @@ use super::{
 };
 use crate::model::{
     ids::AgentId,
-    platform::{Answer, Failure, Meter, Page, Row},
+    platform::{Answer, DeliveryPage, Failure, Meter, Page, Row},
     time::Wall,
 };
 
@@ -33,6 +33,9 @@ const ANSWER_BYTES: usize = 64 << 10;
 /// The most that is read of a list, in bytes: a page has up to 100 rows, and the documented row is
 /// below 1 KiB; ten times that leaves room for rows that grow.
 const LIST_BYTES: usize = 1 << 20;
+
+/// The most that is read of a delivery log, in bytes: a page repeats 100 bodies.
+const LOG_BYTES: usize = 8 << 20;
 
 /// How long an idle connection is kept. Servers close theirs after a minute or more; being first
 /// keeps a request from meeting a close under way.
@@ -156,6 +159,28 @@ impl Client {
             wire::page(body, query).ok_or_else(|| reply.unreadable("no list of calls in the body"))
         });
         (page, meter)
+    }
+
+    /// The webhooks that an agent has (its page *list-agent-webhooks*): their ids.
+    pub async fn webhooks(&self, agent: &AgentId) -> (Result<Vec<String>, Failure>, Meter) {
+        let request = self.request(Method::GET, &["agents", agent.as_str(), "webhooks"]);
+        let (reply, meter) = self.send(request, LIST_BYTES).await;
+        (reply.and_then(|reply| answer::webhooks(&reply)), meter)
+    }
+
+    /// A page of what was delivered to a webhook (the platform's page *list-webhook-logs*), from 1.
+    pub async fn deliveries(
+        &self,
+        agent: &AgentId,
+        webhook: &str,
+        page: u32,
+    ) -> (Result<DeliveryPage, Failure>, Meter) {
+        let path = ["agents", agent.as_str(), "webhooks", webhook, "logs"];
+        let request = self
+            .request(Method::GET, &path)
+            .query(&[("per_page", "100"), ("page", &page.to_string())]);
+        let (reply, meter) = self.send(request, LOG_BYTES).await;
+        (reply.and_then(|reply| answer::deliveries(&reply, page)), meter)
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::ListQuery;
 use crate::model::{
     ids::{AgentId, CallId},
-    platform::{Page, Row, Status},
+    platform::{Delivered, DeliveryPage, Page, Row, Status},
     time::Wall,
 };
 
@@ -18,9 +18,7 @@ const EPOCH_MILLIS: f64 = 1e11;
 pub(super) fn page(body: &Value, query: &ListQuery) -> Option<Page> {
     let list = list(body)?;
     let rows: Vec<Row> = list.iter().filter_map(|one| row(one, None)).collect();
-    let told = ["/pagination/last_page", "/meta/last_page", "/last_page", "/data/last_page"]
-        .into_iter()
-        .find_map(|place| count(body.pointer(place)?));
+    let told = last_page(body);
     // Untold, a full page is taken not to be the last.
     let full = u32::try_from(list.len()).is_ok_and(|rows| rows >= query.per_page);
     let guess = query.page.saturating_add(u32::from(full));
@@ -43,6 +41,39 @@ pub(super) fn active_calls(body: &Value, agent: &AgentId) -> Option<Vec<Row>> {
         Some(Value::Null) => Some(Vec::new()),
         _ => Some(list(body)?.iter().filter_map(read).collect()),
     }
+}
+
+/// The ids of a list of webhooks.
+pub(super) fn webhooks(body: &Value) -> Option<Vec<String>> {
+    Some(list(body)?.iter().filter_map(|webhook| text(webhook.get("id")?)).collect())
+}
+
+/// A page of a webhook's delivery log.
+pub(super) fn deliveries(body: &Value, page: u32) -> Option<DeliveryPage> {
+    let list = list(body)?;
+    let last_page = last_page(body).unwrap_or(page.saturating_add(u32::from(list.len() >= 100)));
+    Some(DeliveryPage { deliveries: list.iter().filter_map(delivered).collect(), last_page })
+}
+
+fn delivered(log: &Value) -> Option<Delivered> {
+    let body = match log.get("request_payload")? {
+        // Logged as the text that was sent, or as the value that it was.
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    };
+    Some(Delivered {
+        id: text(log.get("id")?)?,
+        event: log.get("event").and_then(text),
+        succeeded: log.get("status").and_then(Value::as_str) == Some("success"),
+        at: log.get("created_at").and_then(instant),
+        body,
+    })
+}
+
+fn last_page(body: &Value) -> Option<u32> {
+    ["/pagination/last_page", "/meta/last_page", "/last_page", "/data/last_page"]
+        .into_iter()
+        .find_map(|place| count(body.pointer(place)?))
 }
 
 /// A number, or a string that holds one.

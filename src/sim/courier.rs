@@ -75,16 +75,20 @@ pub(super) fn client() -> Client {
         .build_http()
 }
 
-/// Sends what a call has to send, until nothing is left.
+/// Sends what a call has to send, until nothing is left or the sim stops.
 pub(super) async fn serve(shared: Arc<Shared>, call: String) {
-    while let Some((delivery, parcel)) = shared.act(|world| world.next_parcel(&call, clock::now()))
-    {
-        let Some(receipt) = shared.stopping.run_until_cancelled(carry(&shared, parcel)).await
-        else {
-            return;
-        };
-        shared.act(|world| world.settle(delivery, &receipt));
-    }
+    let stopping = shared.stopping.clone();
+    stopping.run_until_cancelled(async { while step(&shared, &call).await {} }).await;
+}
+
+/// Sends a call's next delivery, once a worker is free. False: there is none.
+async fn step(shared: &Arc<Shared>, call: &str) -> bool {
+    let _worker = shared.workers.acquire().await;
+    let next = shared.act(|world| world.next_parcel(call, clock::now()));
+    let Some((delivery, parcel)) = next else { return false };
+    let receipt = carry(shared, parcel).await;
+    shared.act(|world| world.settle(delivery, &receipt));
+    true
 }
 
 /// Sends one parcel and records what came of it.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -13,12 +13,17 @@ use super::{
     world::World,
 };
 
+/// Beyond, a burst of calls would have a connection each and use up the file descriptors.
+const WORKERS: usize = 128;
+
 /// What all connections and loops of a sim share.
 pub(super) struct Shared {
     world: Mutex<World>,
     changed: watch::Sender<u64>,
     replanned: Notify,
     pub(super) client: Client,
+    /// The platform's delivery workers: so many deliveries are under way at most.
+    pub(super) workers: Semaphore,
     pub(super) tasks: TaskTracker,
     pub(super) stopping: CancellationToken,
 }
@@ -30,6 +35,7 @@ impl Shared {
             changed: watch::Sender::new(0),
             replanned: Notify::new(),
             client: courier::client(),
+            workers: Semaphore::new(WORKERS),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         })

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{call::Call, journal::RequestRecord, shared::Shared, world::World};
 
@@ -128,6 +128,9 @@ fn is_success(status: Option<u16>) -> bool {
     status.is_some_and(|status| (200..300).contains(&status))
 }
 
+/// Between two looks.
+const GLANCE: Duration = Duration::from_millis(1);
+
 /// Waits until it is met; false: it was not in time.
 pub(super) async fn wait(shared: &Arc<Shared>, what: &Wait, patience: Duration) -> bool {
     let mut changes = shared.changes();
@@ -140,6 +143,8 @@ pub(super) async fn wait(shared: &Arc<Shared>, what: &Wait, patience: Duration) 
             if changes.changed().await.is_err() {
                 return std::future::pending().await;
             }
+            // A burst of changes is looked at once: many who wait must not hold the world up.
+            sleep(GLANCE).await;
         }
     };
     tokio::select! {

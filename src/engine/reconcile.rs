@@ -1,0 +1,218 @@
+//! Reconciliation: the platform's active calls against ours (spec §8). What a page shows is used at
+//! once; what a complete pass lacks proves nothing, but is looked into.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::{
+    Shared,
+    calls::Full,
+    desk::{Leave, Lister},
+    replay::Replay,
+};
+use crate::{
+    model::{
+        change::Event,
+        listing::{self, Pass, Passed},
+        platform::{Failure, Meter, Row},
+        queue::{Next, Share},
+        time::Moment,
+    },
+    platform::ListQuery,
+    telemetry::{liveness::Pulse, metrics::ReconcileResult},
+};
+
+/// How often the platform is asked while webhooks come late or not at all.
+const OFTEN: Duration = Duration::from_secs(15);
+/// A pass that would take longer than this at its usual share gets a larger one.
+const LONG_PASS: Duration = Duration::from_secs(120);
+/// A live call known by webhook that no listing has shown for so long is worth a warning.
+const UNLISTED: Duration = Duration::from_secs(300);
+/// How often the loop shows that it turns.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// The loop that reconciles.
+pub(crate) struct Reconcile {
+    shared: Arc<Shared>,
+    pulse: Pulse,
+    replay: Replay,
+}
+
+impl Reconcile {
+    pub(super) fn new(shared: Arc<Shared>, pulse: Pulse) -> Self {
+        let replay = Replay::new(Arc::clone(&shared));
+        Self { shared, pulse, replay }
+    }
+
+    /// Reconciles until told to stop.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let Self { shared, pulse, mut replay } = self;
+        let Some(every) = shared.reconcile_every else {
+            // Switched off: there is nothing to show a sign of life.
+            return stop.cancelled().await;
+        };
+        loop {
+            let began = shared.clock.now().mono;
+            let turn = async {
+                let pass = shared.pass().await;
+                shared.conclude(&pass);
+                replay.run().await;
+            };
+            // The pass waits for the quota, which may take long: the loop turns all the same.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = beating(&shared, &pulse) => {}
+                () = turn => {}
+            }
+            let pause =
+                if shared.signs.listing_share() == Share::Half { every.min(OFTEN) } else { every };
+            let rest = began.after(pause).since(shared.clock.now().mono);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = beating(&shared, &pulse) => {}
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
+    }
+}
+
+impl Shared {
+    async fn pass(&self) -> Pass {
+        let mut pass = Pass::new(self.clock.now());
+        while let Some((status, page)) = pass.next_page() {
+            let query = ListQuery { status: Some(status.into()), page, ..ListQuery::default() };
+            let leave = self.desk.leave_to_list(Lister::Reconcile, self.clock.now().mono).await;
+            let token = self.token.generation();
+            let (answer, meter) = self.client.calls(&query).await;
+            let failure = answer.as_ref().err().filter(|failure| !is_refused_status(failure));
+            self.listed(Lister::Reconcile, leave, failure, &meter, token);
+            match answer {
+                Ok(page) => {
+                    pass.heard(&page);
+                    for row in &page.rows {
+                        self.take_listed(row).await;
+                    }
+                }
+                Err(failure) => {
+                    debug!(status, page, %failure, "a page of active calls could not be had");
+                    pass.failed(&failure);
+                }
+            }
+        }
+        pass
+    }
+
+    fn conclude(&self, pass: &Pass) {
+        let now = self.clock.now();
+        let passed = pass.passed();
+        self.metrics.reconciled(match passed {
+            Passed::Complete => ReconcileResult::Complete,
+            Passed::Partial => ReconcileResult::Partial,
+            Passed::Failed => ReconcileResult::Failed,
+        });
+        let takes = self.time_for(pass.requests());
+        let unlisted = match passed {
+            Passed::Complete => self.look_into_the_missing(pass, now),
+            Passed::Partial | Passed::Failed => {
+                warn!(?passed, "the platform's active calls could not all be listed");
+                return self.signs.pass_failed(takes > LONG_PASS);
+            }
+        };
+        self.signs.pass_complete(now.mono, unlisted, takes > LONG_PASS);
+    }
+
+    /// Tells the calls that the pass lacks; says how many no listing has ever shown.
+    fn look_into_the_missing(&self, pass: &Pass, now: Moment) -> u64 {
+        let old = now.wall.before(UNLISTED);
+        let lacking = self.calls.collect(|call| {
+            let never = call.ended.is_none()
+                && call.facts.heard_of()
+                && !call.was_listed()
+                && call.facts.first_seen < old;
+            pass.lacks(call).then(|| (call.id.clone(), never))
+        });
+        for (id, _) in &lacking {
+            if let Some(changed) = self.calls.change(id, &Event::Unlisted) {
+                self.events.tell(&changed);
+            }
+        }
+        lacking.iter().filter(|(_, never)| *never).count() as u64
+    }
+}
+
+/// A status that the platform does not know is no trouble of the platform's.
+fn is_refused_status(failure: &Failure) -> bool {
+    matches!(failure, Failure::Other { status: 422, .. })
+}
+
+async fn beating(shared: &Shared, pulse: &Pulse) {
+    loop {
+        pulse.beat(shared.clock.now().mono);
+        tokio::time::sleep(BEAT).await;
+    }
+}
+
+impl Shared {
+    /// Whether the platform's list is compared with ours at all.
+    pub(super) fn reconciles(&self) -> bool {
+        self.reconcile_every.is_some()
+    }
+
+    /// Whether a first pass is over, or could not be made.
+    pub(super) fn has_listed(&self) -> bool {
+        self.signs.has_passed()
+    }
+
+    /// A request of a listing is over.
+    pub(super) fn listed(
+        &self,
+        lister: Lister,
+        leave: Leave,
+        failure: Option<&Failure>,
+        meter: &Meter,
+        token: u64,
+    ) {
+        let Leave { slot, part } = leave;
+        self.settle(slot, failure, meter, token);
+        self.listing_part().answered(part, self.clock.now().mono, &Meter::default());
+        self.desk.finished(&Next::Listing(lister as u8));
+    }
+
+    /// A listing of active calls showed this row.
+    async fn take_listed(&self, row: &Row) {
+        if let Some(sid) = &row.sid {
+            // A call first heard of by its sid alone has its id now.
+            self.name(sid, &row.id, sid);
+        }
+        if let Some(changed) = self.calls.show(row, true) {
+            return self.events.tell(&changed);
+        }
+        if row.status.is_over() || !self.fetch(&row.id).await {
+            return;
+        }
+        let known = self.calls.show(row, true);
+        let changed = match known {
+            Some(changed) => changed,
+            None if !listing::is_adopted(row, &self.adopt, |agent| self.knows(agent)) => return,
+            None => match self.calls.adopt(row) {
+                Ok(changed) => {
+                    self.signs.first_seen_by_listing(self.clock.now().mono);
+                    changed
+                }
+                Err(Full) => {
+                    warn!(call.id = ?row.id, "server.max_calls is reached: a listed call is not taken on");
+                    return;
+                }
+            },
+        };
+        self.events.tell(&changed);
+    }
+
+    /// How long so many requests take at a listing's usual share of the quota.
+    fn time_for(&self, requests: u32) -> Duration {
+        let usual = Share::Tenth.of(self.quota_most).max(1);
+        self.quota_span.mul_f64(f64::from(requests) / f64::from(usual))
+    }
+}

@@ -1,0 +1,290 @@
+//! The sentences of spec §7 on answers and confirmation, one by one.
+
+use super::*;
+use crate::model::{
+    call::State,
+    event::EventKind,
+    ids::AgentId,
+    outcome::{ConfirmedBy, Outcome},
+    platform::Status,
+    policy::Limits,
+    scene::{Scene, seconds},
+};
+
+fn id(text: &str) -> CallId {
+    CallId::parse(text).unwrap()
+}
+
+#[test]
+fn a_409_is_looked_up_and_the_stop_goes_on_after_1_5_15_then_every_30_s() {
+    for is_shown in [true, false] {
+        let mut scene = Scene::stopping();
+        for pause in [1, 5, 15, 30, 30] {
+            scene.answer(Answer::NotActive);
+            assert!(scene.call.is_looked_up());
+            if is_shown {
+                scene.show(Status::InProgress)
+            } else {
+                scene.show_nothing()
+            }
+            assert_eq!(scene.wake(), seconds(pause));
+            assert!(scene.send());
+        }
+    }
+}
+
+#[test]
+fn a_409_of_a_call_that_is_over_is_raced() {
+    let mut scene = Scene::stopping();
+    scene.answer(Answer::NotActive);
+    assert_eq!(scene.outcome(), None, "a 409 alone proves nothing");
+    scene.show(Status::Completed);
+    assert_eq!(scene.outcome(), Some(Outcome::Raced));
+}
+
+#[test]
+fn a_409_after_a_lost_answer_is_stopped() {
+    let mut scene = Scene::stopping();
+    scene.fail(Failure::Timeout);
+    scene.wake();
+    assert!(scene.send());
+    scene.answer(Answer::NotActive);
+    assert_eq!(scene.outcome(), Some(Outcome::Stopped));
+}
+
+#[test]
+fn a_409_after_a_lost_answer_of_a_call_that_never_connected_is_looked_up() {
+    let mut scene = Scene::new(Limits { total: Some(seconds(60)), ..Limits::default() });
+    scene.hear(EventKind::Started);
+    scene.wake();
+    scene.wake();
+    assert!(scene.send());
+    scene.fail(Failure::Cut);
+    assert!(scene.send());
+    scene.answer(Answer::NotActive);
+    assert_eq!(scene.outcome(), None);
+    scene.show(Status::NoAnswer);
+    assert_eq!(scene.outcome(), Some(Outcome::Stopped));
+    assert_eq!(scene.call.ended.unwrap().confirmed_by, Some(ConfirmedBy::Lookup));
+}
+
+#[test]
+fn a_404_is_repeated_after_1_5_15_s_then_looked_up_then_repeated_once_a_minute() {
+    let mut scene = Scene::stopping();
+    for pause in [1, 5, 15] {
+        scene.answer(Answer::NotFound);
+        assert!(!scene.call.is_looked_up());
+        assert_eq!(scene.wake(), seconds(pause));
+        assert!(scene.send());
+    }
+    for _ in 0..3 {
+        scene.answer(Answer::NotFound);
+        assert!(scene.call.is_looked_up());
+        scene.show_nothing();
+        assert_eq!(scene.wake(), seconds(60));
+        assert!(scene.send());
+    }
+}
+
+#[test]
+fn a_404_of_a_call_shown_under_another_id_is_repeated_there_at_once() {
+    let mut scene = Scene::stopping();
+    for _ in 0..3 {
+        scene.answer(Answer::NotFound);
+        scene.wake();
+        assert!(scene.send());
+    }
+    scene.answer(Answer::NotFound);
+    scene.shown_as = id("other");
+    scene.agent = AgentId::parse("another").ok();
+    scene.show(Status::InProgress);
+    assert!(scene.send());
+    assert_eq!(scene.sent_to(), Some(("another", "other")));
+}
+
+#[test]
+fn a_cut_connection_is_repeated_at_once_and_once() {
+    let mut scene = Scene::stopping();
+    scene.fail(Failure::Cut);
+    assert!(scene.call.is_queued());
+    assert!(scene.send());
+    scene.fail(Failure::Cut);
+    assert!(!scene.call.is_queued());
+    assert_eq!(scene.wake(), Duration::from_millis(500));
+}
+
+#[test]
+fn anything_else_backs_off_from_half_a_second_to_30_s() {
+    let mut scene = Scene::stopping();
+    for millis in [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
+        scene.fail(Failure::ServerError { status: 500 });
+        assert_eq!(scene.wake(), Duration::from_millis(millis));
+        assert!(scene.send());
+    }
+    assert_eq!(back_off(1, 0.5), Duration::from_millis(250), "with full jitter");
+}
+
+#[test]
+fn a_429_keeps_its_place() {
+    let mut scene = Scene::stopping();
+    scene.fail(Failure::RateLimited { pause: None });
+    assert!(scene.call.is_queued() && scene.call.stop.is_first());
+}
+
+#[test]
+fn a_token_read_anew_is_tried_at_once() {
+    let mut scene = Scene::stopping();
+    let answer = &Answer::Failed(Failure::Unauthorized { status: 401 });
+    scene.apply(&crate::model::change::Event::Answered { answer, jitter: 1.0, fresh_token: true });
+    assert!(scene.call.is_queued());
+}
+
+#[test]
+fn an_accepted_stop_is_confirmed_by_its_webhook() {
+    let mut scene = Scene::stopping();
+    scene.answer(Answer::Accepted);
+    assert_eq!(scene.call.state(), State::Confirming);
+    scene.hear(EventKind::Ended);
+    assert_eq!(scene.outcome(), Some(Outcome::Stopped));
+    assert_eq!(scene.call.ended.unwrap().confirmed_by, Some(ConfirmedBy::Webhook));
+}
+
+#[test]
+fn an_accepted_stop_is_asked_for_after_confirm_within_and_repeated_while_active() {
+    let mut scene = Scene::stopping();
+    for _ in 0..2 {
+        scene.answer(Answer::Accepted);
+        assert_eq!(scene.wake(), seconds(30));
+        assert!(scene.call.is_looked_up());
+        scene.show(Status::InProgress);
+        assert!(scene.send());
+    }
+}
+
+#[test]
+fn an_accepted_stop_without_a_row_is_asked_for_again_after_5_15_60_s() {
+    let mut scene = Scene::stopping();
+    scene.answer(Answer::Accepted);
+    scene.wake();
+    for pause in [5, 15, 60, 60] {
+        scene.show_nothing();
+        assert_eq!(scene.wake(), seconds(pause));
+        assert!(scene.call.is_looked_up());
+    }
+    scene.show(Status::Completed);
+    assert_eq!(scene.outcome(), Some(Outcome::Stopped));
+    assert_eq!(scene.call.ended.unwrap().confirmed_by, Some(ConfirmedBy::Lookup));
+}
+
+#[test]
+fn a_stop_is_given_up_an_hour_after_the_first_answer_for_the_call() {
+    let mut scene = Scene::stopping();
+    scene.fail(Failure::Network);
+    let first = scene.wake();
+    assert!(scene.send());
+    scene.answer(Answer::Accepted);
+    scene.wake();
+    scene.pass(seconds(3_569));
+    scene.show_nothing();
+    assert_eq!(scene.outcome(), None, "{first:?} do not count");
+    assert_eq!(scene.wake(), seconds(1));
+    assert_eq!(scene.outcome(), Some(Outcome::Failed));
+    assert_eq!(scene.call.ended.unwrap().reason, Some(FailReason::NotConfirmed));
+}
+
+/// Caught: a call whose confirmation met a 401 for an hour was recorded as failed.
+#[test]
+fn nothing_is_given_up_while_the_token_is_in_trouble() {
+    let mut scene = Scene::stopping();
+    scene.answer(Answer::Accepted);
+    scene.wake();
+    for _ in 0..200 {
+        scene.fail_lookup(&Failure::Unauthorized { status: 401 });
+        scene.wake();
+    }
+    assert_eq!(scene.outcome(), None);
+    scene.show_nothing();
+    assert_eq!(scene.outcome(), Some(Outcome::Failed));
+}
+
+/// Caught: a stop taken back counted on, and failed a call that was within its limit.
+#[test]
+fn a_stop_taken_back_is_not_given_up() {
+    let limits =
+        Limits { total: Some(seconds(60)), connected: Some(seconds(7_000)), ..Limits::default() };
+    let mut scene = Scene::new(limits);
+    scene.hear(EventKind::Recording);
+    scene.wake();
+    scene.wake();
+    assert!(scene.send());
+    scene.answer(Answer::NotActive);
+    scene.policy.limits.total = None;
+    scene.show(Status::InProgress);
+    assert_eq!(scene.call.state(), State::Live);
+    scene.wake();
+    scene.wake();
+    assert_eq!(scene.outcome(), None);
+    assert_eq!(scene.call.state(), State::Stopping);
+}
+
+/// Caught: a deadline that moved away and came back sent a second request beside the first.
+#[test]
+fn a_call_has_one_request_under_way() {
+    let mut scene = Scene::stopping();
+    scene.policy.limits.total = Some(seconds(61));
+    scene.apply(&crate::model::change::Event::Woke);
+    assert_eq!(scene.call.state(), State::Live);
+    scene.pass(seconds(2));
+    scene.apply(&crate::model::change::Event::Woke);
+    assert_eq!(scene.call.state(), State::Stopping);
+    assert!(!scene.call.is_queued() && !scene.send());
+    scene.fail(Failure::Cut);
+    assert!(scene.send());
+}
+
+/// Caught: the end that came before the 2xx was recorded as completed, and stayed so.
+#[test]
+fn an_end_before_the_2xx_of_a_stop_taken_back_is_refined_to_stopped() {
+    let mut scene = Scene::stopping();
+    scene.policy.limits.total = Some(seconds(90));
+    scene.apply(&crate::model::change::Event::Woke);
+    scene.hear(EventKind::Ended);
+    assert_eq!(scene.outcome(), Some(Outcome::Raced));
+    scene.answer(Answer::Accepted);
+    assert_eq!(scene.outcome(), Some(Outcome::Stopped));
+}
+
+/// Caught: the wake-up lay in the past, and the timer ran hot.
+#[test]
+fn a_stop_taken_back_for_a_near_deadline_keeps_its_intent() {
+    let mut scene = Scene::stopping();
+    scene.fail(Failure::Network);
+    scene.policy.limits.total = Some(Duration::from_millis(60_400));
+    scene.apply(&crate::model::change::Event::Woke);
+    assert_eq!(scene.call.state(), State::Live);
+    assert_eq!(scene.wakes_in(), Some(Duration::from_millis(400)));
+}
+
+#[test]
+fn a_request_that_waited_for_its_turn_leaves_only_if_it_is_still_due() {
+    let mut scene = Scene::stopping();
+    scene.answer(Answer::Accepted);
+    scene.wake();
+    scene.show(Status::InProgress);
+    assert!(scene.call.is_queued());
+    scene.policy.limits.total = Some(seconds(200));
+    scene.apply(&crate::model::change::Event::Woke);
+    assert!(!scene.send());
+    assert_eq!(scene.wakes_in(), scene.deadline_in());
+}
+
+/// Caught: the deadline of the policy before was checked.
+#[test]
+fn a_request_leaves_by_the_policy_in_force_in_that_instant() {
+    let mut scene = Scene::stopping();
+    scene.fail(Failure::Cut);
+    assert!(scene.call.is_queued());
+    scene.policy.limits.total = Some(seconds(200));
+    assert!(!scene.send(), "the policy has changed, and nobody has looked at the call since");
+    assert_eq!(scene.call.state(), State::Live);
+}

@@ -1,0 +1,57 @@
+//! Runs the real binary and asks it, as its users and the platform do.
+//!
+//! ```ignore
+//! #[tokio::test]
+//! async fn a_call_past_its_total_is_stopped() {
+//!     let sim = Platform::start().await;                        // the simulated platform
+//!     let config = ConfigFile::new().platform(&sim).set("limits.total", "1s");
+//!     let mut daemon = Daemon::start(config).await;             // up once it is ready
+//!     sim.deliver_to(&daemon);                                  // its webhooks come here, signed
+//!     let call = sim.place(Script::default());
+//!     sim.until(Wait::Status { call: call.clone(), status: "over".into() }).await;
+//!     daemon.until_outcome(&call, "stopped").await;             // polls the admin API
+//!     daemon.stop().await;                                      // SIGTERM; a clean exit, no ERROR
+//! }
+//! ```
+//!
+//! - **Config**: [`ConfigFile::new`] is a whole config with secrets in files of the test's own
+//!   folder; `set("a.b", value)` and `remove("a.b")` change it. Nothing listens on a fixed port.
+//! - **Webhooks by hand**: `daemon.webhook().json(&body).send().await` posts a signed one; see
+//!   [`Webhook`] for paths, headers, secrets and methods. `daemon.event(kind, call)` is a body.
+//! - **Asking**: `daemon.health()`, `daemon.metrics()` (`.value("name{label=\"x\"}")`),
+//!   `daemon.api("/api/calls")`, `daemon.get("/livez")`; `daemon.until("what", async || …)` polls
+//!   whatever can be seen. Nobody sleeps to let things settle.
+//! - **Ends**: `daemon.stop()` (SIGTERM, must exit 0), `daemon.exit_code()` (it ends by itself),
+//!   `daemon.kill()` (kill -9) which gives back its [`Home`]; `Daemon::start_in(home, config)`
+//!   starts anew on the same store.
+//! - **Log**: `daemon.until_logged(text)`, `daemon.log()`. An ERROR line fails the test at its end,
+//!   unless `daemon.expect_error(text)` announced it. A test that leaves its daemon running fails.
+//! - **Commands**: [`Command`] runs any other subcommand to its end.
+
+mod command;
+mod config;
+mod daemon;
+mod http;
+mod log;
+mod metrics;
+mod platform;
+mod webhook;
+
+use std::time::Duration;
+
+pub(crate) use self::{
+    command::{Command, Output},
+    config::{ConfigFile, Home, SECRETS},
+    daemon::Daemon,
+    http::{Answer, Request, exchange},
+    log::Line,
+    metrics::Metrics,
+    platform::Platform,
+    webhook::{Encoding, Webhook, sign},
+};
+
+/// How long anything awaited may take before the test gives up: generous, for a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two looks at something that cannot tell of itself.
+pub(crate) const GLANCE: Duration = Duration::from_millis(10);

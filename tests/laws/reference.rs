@@ -1,0 +1,191 @@
+//! The deadline by the sentences of spec §6, worked out naively from a list of all that was told.
+//! Shares no code with `model::deadline` or `model::facts`.
+
+use std::time::Duration;
+
+use callwarden::model::{
+    event::{EventKind, Heard},
+    platform::{Row, Status},
+    policy::{Limits, Policy},
+    time::{Moment, Wall},
+};
+
+/// An instant on both clocks; the second is what holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Mark {
+    pub wall: i64,
+    pub mono: i64,
+}
+
+/// All that was told of the call.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    events: Vec<(EventKind, Mark)>,
+    doubted: Vec<(EventKind, Wall)>,
+    seen: Option<Mark>,
+    row_started: Option<Mark>,
+    row_answered: Option<Mark>,
+    unproven: bool,
+    /// When a row last said that it rings.
+    pub rang: Option<i64>,
+}
+
+impl Told {
+    pub(crate) fn hear(&mut self, heard: &Heard, now: Moment, policy: &Policy) {
+        let is_new = self.seen.is_none();
+        self.see(now);
+        let arrival = mark(now.wall, now);
+        let oldest = now.wall.before(policy.max_age);
+        let newest = now.wall.after(Duration::from_secs(60));
+        let own = heard.time.filter(|at| (oldest..=newest).contains(at));
+        let overdue = |at: Mark| {
+            let mut with = self.clone();
+            with.events.push((heard.kind, at));
+            with.by_limits(&policy.limits, true).is_some_and(|at| at <= now.mono.0)
+        };
+        let too_soon = |at: &Wall| {
+            let is_doubted = self.doubted.contains(&(heard.kind, *at));
+            let makes_overdue = overdue(mark(*at, now)) && !overdue(arrival);
+            !heard.kind.ends_call() && (is_doubted || makes_overdue)
+        };
+        let doubted = own.filter(too_soon);
+        match own {
+            Some(at) if doubted.is_none() => self.events.push((heard.kind, mark(at, now))),
+            Some(_) | None if self.repeats(heard.kind) => {}
+            Some(_) | None => self.events.push((heard.kind, arrival)),
+        }
+        self.doubted.extend(doubted.map(|at| (heard.kind, at)));
+        if is_new {
+            self.unproven = heard.time.is_some_and(|at| at < oldest);
+        } else if own.is_some() {
+            self.unproven = false;
+        }
+    }
+
+    pub(crate) fn show(&mut self, row: &Row, now: Moment) {
+        self.see(now);
+        let started = row.started_at.map(|at| mark(at.min(now.wall), now));
+        self.row_started = self.row_started.into_iter().chain(started).min_by_key(|at| at.wall);
+        if matches!(row.status, Status::Answered | Status::InProgress) {
+            let seen = Some(mark(now.wall, now));
+            self.row_answered = self.row_answered.into_iter().chain(seen).min_by_key(|at| at.wall);
+        }
+        if row.status == Status::Ringing {
+            self.rang = Some(now.mono.0);
+        }
+        if !row.status.is_over() {
+            self.unproven = false;
+            let doubted = std::mem::take(&mut self.doubted);
+            self.events.extend(doubted.into_iter().map(|(kind, at)| (kind, mark(at, now))));
+        }
+    }
+
+    /// Another boot: only the wall clock tells how long ago things were.
+    pub(crate) fn reboot(&mut self, now: Moment) {
+        let Self { events, seen, row_started, row_answered, .. } = self;
+        let marks = events.iter_mut().map(|(_, mark)| mark);
+        for at in marks.chain(seen).chain(row_started).chain(row_answered) {
+            *at = mark(Wall(at.wall), now);
+        }
+        self.rang = None;
+    }
+
+    /// The deadline, on the boot clock.
+    pub(crate) fn deadline(&self, limits: &Limits) -> Option<i64> {
+        self.by_limits(limits, true).filter(|_| !self.unproven)
+    }
+
+    /// Whether a request may leave now: no call is cut early, and none for `ringing` unless it was
+    /// seen to ring, 5 s ahead at most.
+    pub(crate) fn may_stop(&self, now: i64, limits: &Limits) -> bool {
+        let passed = |at: Option<i64>| at.is_some_and(|at| at <= now);
+        let rang_for = |at: i64| at <= now && self.rang.is_some_and(|rang| at - 5_000_000 <= rang);
+        !self.unproven
+            && (passed(self.by_limits(limits, false)) || self.ringing(limits).is_some_and(rang_for))
+    }
+
+    fn by_limits(&self, limits: &Limits, with_ringing: bool) -> Option<i64> {
+        let Limits { total, ringing: _, connected, talking, voicemail, no_conversation, after } =
+            limits;
+        let first = |kind| self.first(kind);
+        let is_talking = first(EventKind::ConversationStarted);
+        let began = earliest([
+            self.started(),
+            self.connected(),
+            is_talking,
+            first(EventKind::VoicemailDetected),
+        ])
+        .or_else(|| self.events.iter().map(|(_, at)| *at).min_by_key(|at| at.wall))
+        .or(self.seen);
+        let limited = [
+            (began, *total),
+            (self.answered(), *connected),
+            (is_talking, *talking),
+            (first(EventKind::VoicemailDetected), *voicemail),
+            (self.connected().filter(|_| is_talking.is_none()), *no_conversation),
+        ];
+        let waiting = after.iter().map(|(kind, limit)| (self.waiting(*kind), Some(*limit)));
+        let ends = limited.into_iter().chain(waiting).filter_map(|(from, limit)| {
+            Some(from?.mono + i64::try_from(limit?.as_micros()).unwrap())
+        });
+        ends.chain(self.ringing(limits).filter(|_| with_ringing)).min()
+    }
+
+    fn ringing(&self, limits: &Limits) -> Option<i64> {
+        let from = self.started().filter(|_| self.answered().is_none())?;
+        Some(from.mono + i64::try_from(limits.ringing?.as_micros()).unwrap())
+    }
+
+    fn started(&self) -> Option<Mark> {
+        self.first(EventKind::Started).or(self.row_started)
+    }
+
+    fn connected(&self) -> Option<Mark> {
+        earliest([self.first(EventKind::Connected), self.row_answered])
+    }
+
+    fn answered(&self) -> Option<Mark> {
+        earliest([
+            self.connected(),
+            self.first(EventKind::ConversationStarted),
+            self.first(EventKind::VoicemailDetected),
+            self.first(EventKind::ParticipantJoined),
+        ])
+    }
+
+    fn waiting(&self, kind: EventKind) -> Option<Mark> {
+        let since = self.last(kind)?;
+        let undone = kind.counterpart().and_then(|kind| self.last(kind));
+        undone.is_none_or(|undone| undone.wall <= since.wall).then_some(since)
+    }
+
+    fn repeats(&self, kind: EventKind) -> bool {
+        let other = kind.counterpart().or_else(|| kind.undoes()).and_then(|other| self.last(other));
+        self.last(kind).is_some_and(|at| other.is_none_or(|other| other.wall <= at.wall))
+    }
+
+    fn first(&self, kind: EventKind) -> Option<Mark> {
+        self.all(kind).min_by_key(|at| at.wall)
+    }
+
+    fn last(&self, kind: EventKind) -> Option<Mark> {
+        self.all(kind).max_by_key(|at| at.wall)
+    }
+
+    fn all(&self, kind: EventKind) -> impl Iterator<Item = Mark> + '_ {
+        self.events.iter().filter(move |(known, _)| *known == kind).map(|(_, at)| *at)
+    }
+
+    fn see(&mut self, now: Moment) {
+        let seen = mark(now.wall, now);
+        self.seen = Some(self.seen.map_or(seen, |known| known.min(seen)));
+    }
+}
+
+fn mark(at: Wall, now: Moment) -> Mark {
+    Mark { wall: at.0, mono: now.mono.0 - (now.wall.0 - at.0) }
+}
+
+fn earliest<const N: usize>(marks: [Option<Mark>; N]) -> Option<Mark> {
+    marks.into_iter().flatten().min_by_key(|at| at.wall)
+}
