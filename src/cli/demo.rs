@@ -182,10 +182,11 @@ async fn watch(
 
 fn opening(stage: &Stage, cast: &Cast) -> String {
     format!(
-        "callwarden demo: {} calls in about {} s. The real daemon, at {}, keeps their limits;\n\
-         the platform, at {}, is simulated: it is slow now and then, refuses\n\
-         some requests, sends webhooks twice and loses some.\n\
-         limits   {}\n\n",
+        "callwarden demo: {} calls in about {} s.\n  \
+         daemon    {}, the real one, over HTTP and SQLite\n  \
+         platform  {}, simulated: slow, refuses some requests,\n            \
+         sends webhooks twice and loses some\n  \
+         limits    {}\n\n",
         cast.parts().len(),
         cast.lasts().as_secs(),
         stage.daemon_url(),

@@ -76,7 +76,7 @@ const ROLES: [Role; 15] = [
     Role { title: "hangs up on a voicemail", lasts: Some(1.5), ..MACHINE },
     Role { title: "hears nobody speak", talks_after: None, ..TALKER },
     Role { title: "rings in vain", rings: 2.5, fate: Fate::NoAnswer, ..TALKER },
-    Role { title: "waits long, then talks", talks_after: Some(2.5), ..TALKER },
+    Role { title: "waits long, then talks", rings: 0.5, talks_after: Some(2.5), ..TALKER },
     Role { title: "talks for quite a while", lasts: Some(4.5), ..TALKER },
     Role { title: "rings long, then talks", rings: 3.0, talks_after: Some(1.0), ..TALKER },
     Role { title: "stays on after goodbye", events: &[(2.0, GOODBYE)], ..TALKER },

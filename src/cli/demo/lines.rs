@@ -52,21 +52,25 @@ fn words(scene: &Scene, seen: &Seen, entry: &HistoryEntry, n: usize) -> Option<S
         "event_voicemail_detected" if is_first => "has reached a voicemail".to_owned(),
         "event_participant_left" if is_first => "somebody leaves".to_owned(),
         "event_participant_joined" if is_first => "somebody joins".to_owned(),
-        "stop_began" => {
-            let limit = detail.strip_prefix("limit ").unwrap_or(detail);
-            format!("is past its limit: {}", scene.told(limit))
+        "event_conversation_ended" if is_first => "says goodbye".to_owned(),
+        "stop_began" if seen.lateness().is_some() => return None,
+        "stop_began" => format!("is past its limit, {}", limit(scene, seen)),
+        "end_call_requested" if is_first => {
+            let late = seen.lateness().unwrap_or_default();
+            format!("end-call {} past its limit, {}", millis(late), limit(scene, seen))
         }
-        "end_call_requested" if is_first => match seen.lateness() {
-            Some(late) => format!("end-call sent, {} after the deadline", millis(late)),
-            None => "end-call sent".to_owned(),
-        },
-        "end_call_requested" => format!("end-call sent again, {detail}"),
-        "end_call_answered" if detail != "accepted" => format!("the platform answers: {detail}"),
-        "shown" => format!("the platform, asked, shows it {detail}"),
+        "end_call_requested" => format!("end-call again, {detail}"),
+        "end_call_answered" if detail != "accepted" => format!("the platform says: {detail}"),
+        // Ringing calls are looked at well before, which is no news.
+        "shown" if seen.lateness().is_some() => format!("the platform, asked, says: {detail}"),
         "not_shown" => "the platform, asked, does not show it".to_owned(),
         "ended" => format!("OVER: {}", detail.replace('_', " ")),
         _ => return None,
     })
+}
+
+fn limit(scene: &Scene, seen: &Seen) -> String {
+    scene.told(seen.view.limit.as_deref().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -154,7 +154,8 @@ impl Stage {
             outcomes: outcomes.into_iter().filter(|(_, calls)| *calls > 0).collect(),
             by_webhook: confirmed("webhook"),
             by_lookup: confirmed("lookup"),
-            store_bytes: self.store_bytes(),
+            store_bytes: self.bytes_of("callwarden.db"),
+            wal_bytes: self.bytes_of("callwarden.db-wal"),
         })
     }
 
@@ -188,10 +189,8 @@ impl Stage {
         self.sim.shutdown().await;
     }
 
-    fn store_bytes(&self) -> u64 {
-        let files =
-            ["callwarden.db", "callwarden.db-wal"].map(|name| self.folder.path().join(name));
-        files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum()
+    fn bytes_of(&self, file: &str) -> u64 {
+        fs::metadata(self.folder.path().join(file)).map_or(0, |file| file.len())
     }
 }
 

@@ -23,8 +23,10 @@ pub(super) struct Proofs {
     pub(super) by_webhook: usize,
     /// Stops that a look-up confirmed, the webhook having been lost.
     pub(super) by_lookup: usize,
-    /// Bytes on disk.
+    /// Bytes of the database's file.
     pub(super) store_bytes: u64,
+    /// Bytes of its write-ahead log, which one checkpoint empties.
+    pub(super) wal_bytes: u64,
 }
 
 impl fmt::Display for Summary<'_> {
@@ -38,49 +40,41 @@ impl fmt::Display for Summary<'_> {
             broken.iter().try_for_each(|how| writeln!(f, "  {how}"))?;
             writeln!(f)?;
         }
-        writeln!(f, "  calls        {} in {:.1} s", scene.planned, scene.at.as_secs_f64())?;
-        writeln!(
-            f,
-            "  stopped      {}, all of them past their limit and confirmed: {} by webhook, {} by lookup",
-            lateness.len(),
-            proofs.by_webhook,
-            proofs.by_lookup
-        )?;
-        writeln!(f, "  by limit     {}", listed(stopped))?;
-        writeln!(f, "  left alone   {left_alone}, which ended by themselves in time")?;
+        let mut row = |name: &str, text: &str| writeln!(f, "  {name:<11} {text}");
+        row("calls", &format!("{} in {:.1} s", scene.planned, scene.at.as_secs_f64()))?;
+        let (webhook, lookup) = (proofs.by_webhook, proofs.by_lookup);
+        let stops = lateness.len();
+        row("stopped", &format!("{stops} at their limit: {}", listed(stopped, STOPS_A_LINE)))?;
+        row("confirmed", &format!("{webhook} by webhook, {lookup} by lookup"))?;
+        row("left alone", &format!("{left_alone} that ended by themselves in time"))?;
         if *raced > 0 {
-            writeln!(f, "  raced        {raced}, which ended just before they were stopped")?;
+            row("raced", &format!("{raced} that ended just before they were stopped"))?;
         }
-        writeln!(f, "  outcomes     {}", listed(&proofs.outcomes))?;
+        row("outcomes", &listed(&proofs.outcomes, usize::MAX))?;
         if let [Some(half), Some(most), Some(worst)] =
-            [50, 99, 100].map(|percent| verdict.lateness_at(percent))
+            [50, 99, 100].map(|percent| verdict.lateness_at(percent).map(millis))
         {
-            writeln!(
-                f,
-                "  lateness     worst {}, p99 {}, median {} (from a deadline to the request's\n               \
-                 arrival at the platform)",
-                millis(worst),
-                millis(most),
-                millis(half)
-            )?;
+            let late = format!("worst {worst}, p99 {most}, median {half}, seen by the platform");
+            row("lateness", &late)?;
         }
-        writeln!(
-            f,
-            "  webhooks     {} taken, each on disk before it was answered",
-            scene.webhooks
-        )?;
-        writeln!(f, "  store        {} KiB of SQLite", proofs.store_bytes.div_ceil(1024))
+        row("webhooks", &format!("{} taken, each durable before its answer", scene.webhooks))?;
+        let (store, wal) = (kib(proofs.store_bytes), kib(proofs.wal_bytes));
+        row("store", &format!("{store} of SQLite, {wal} of its write-ahead log"))
     }
 }
 
-fn listed<T: fmt::Display>(counts: &[(T, usize)]) -> String {
-    match counts {
-        [] => "none".to_owned(),
-        counts => {
-            let counts: Vec<_> = counts.iter().map(|(what, n)| format!("{what} {n}")).collect();
-            counts.join(", ")
-        }
-    }
+/// How many limits fit on one line.
+const STOPS_A_LINE: usize = 3;
+
+/// Things with their counts, so many on a line.
+fn listed<T: fmt::Display>(counts: &[(T, usize)], a_line: usize) -> String {
+    let counts: Vec<_> = counts.iter().map(|(what, n)| format!("{what} {n}")).collect();
+    let lines: Vec<_> = counts.chunks(a_line).map(|some| some.join(", ")).collect();
+    if lines.is_empty() { "none".to_owned() } else { lines.join(",\n              ") }
+}
+
+fn kib(bytes: u64) -> String {
+    format!("{} KiB", bytes.div_ceil(1024))
 }
 
 /// The limits in force, each with its length, over as many lines as it takes.
@@ -99,7 +93,7 @@ pub(super) fn limits(limits: &Limits) -> String {
         Some(format!("{limit} {}", humantime::format_duration(span(limits, limit)?)))
     });
     let told: Vec<_> = told.collect();
-    told.chunks(5).map(|some| some.join(", ")).collect::<Vec<_>>().join(",\n         ")
+    told.chunks(4).map(|some| some.join(", ")).collect::<Vec<_>>().join(",\n          ")
 }
 
 #[cfg(test)]
@@ -121,6 +115,7 @@ mod tests {
             by_webhook: 2,
             by_lookup: 1,
             store_bytes: 40_000,
+            wal_bytes: 4_120,
         };
         Summary { verdict: &verdict, scene: &scene(), proofs }.to_string()
     }
