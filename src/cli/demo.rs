@@ -169,13 +169,15 @@ async fn watch(
     view: &mut View,
     out: &mut impl Write,
 ) -> anyhow::Result<Scene> {
+    let mut before = Vec::new();
     loop {
-        let scene = stage.look(cast).await?;
+        let scene = stage.look(cast, &before).await?;
         view.show(&scene, out)?;
         let is_over = scene.is_over() && stage.is_flushed();
         if is_over || scene.at > cast.lasts() + PATIENCE {
             return Ok(scene);
         }
+        before = scene.calls;
         tokio::time::sleep(TICK).await;
     }
 }

@@ -30,7 +30,7 @@ impl Lines {
             let told = self.told.entry(seen.number).or_default();
             for (n, entry) in seen.view.history.iter().enumerate().skip(*told) {
                 if let Some(words) = words(scene, seen, entry, n) {
-                    let line = format!("#{:02} {:<26} {words}", seen.number, seen.title);
+                    let line = format!("#{:02} {:<22}  {words}", seen.number, seen.title);
                     news.push((entry.at, line));
                 }
             }

@@ -1,6 +1,6 @@
 //! How things stand at one look, and what there is to read from it. Pure.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::model::{
     health::Status,
@@ -32,13 +32,14 @@ pub(super) struct Scene {
 }
 
 /// A call as callwarden sees it.
+#[derive(Clone)]
 pub(super) struct Seen {
     /// Its number, from 1.
     pub(super) number: usize,
     /// What it does, in a few words that follow its number.
     pub(super) title: &'static str,
     /// What the admin API shows of it.
-    pub(super) view: CallView,
+    pub(super) view: Arc<CallView>,
 }
 
 impl Scene {
@@ -90,13 +91,18 @@ impl Scene {
     /// A limit with its length: `talking 6s`.
     pub(super) fn told(&self, limit: &str) -> String {
         match self.span(limit) {
-            Some(span) => format!("{limit} {}", humantime::format_duration(span)),
+            Some(span) => format!("{limit} {}", seconds(span)),
             None => limit.to_owned(),
         }
     }
 }
 
 impl Seen {
+    /// Whether it has its outcome.
+    pub(super) fn is_over(&self) -> bool {
+        self.view.state == StateName::Ended
+    }
+
     /// How long after the deadline the first request to end it left; `None` before.
     pub(super) fn lateness(&self) -> Option<Duration> {
         Some(self.entry("end_call_requested")?.at.since(self.view.deadline?))
@@ -123,7 +129,12 @@ pub(super) fn span(limits: &Limits, limit: Limit) -> Option<Duration> {
     }
 }
 
-/// A length as people read it beside others: `0.8 ms`, `12 ms`.
+/// A limit's length: `1.5s`, `90s`.
+pub(super) fn seconds(span: Duration) -> String {
+    format!("{}s", (span.as_secs_f64() * 1e3).round() / 1e3)
+}
+
+/// A short while as people read it beside others: `0.8 ms`, `12 ms`.
 pub(super) fn millis(span: Duration) -> String {
     let ms = span.as_secs_f64() * 1e3;
     if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
@@ -164,7 +175,7 @@ pub(super) mod tests {
             marks: BTreeMap::new(),
             history: history.collect(),
         };
-        Seen { number, title: "talks on and on", view }
+        Seen { number, title: "talks on and on", view: Arc::new(view) }
     }
 
     /// Five seconds in: one call live, one stopping, one over.

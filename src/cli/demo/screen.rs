@@ -43,6 +43,7 @@ type Line = Vec<(Look, String)>;
 
 const HIDE_CURSOR: &str = "\x1b[?25l";
 const SHOW_CURSOR: &str = "\x1b[?25h";
+const CLEAR_LINE_END: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
 
 impl Screen {
@@ -59,8 +60,10 @@ impl Screen {
         self.drawn = lines.len();
         for line in &lines {
             text += &painted(line, size.columns, self.has_colours);
+            text += CLEAR_LINE_END;
             text.push('\n');
         }
+        text += CLEAR_BELOW;
         out.write_all(text.as_bytes())?;
         out.flush()
     }
@@ -75,10 +78,12 @@ impl Screen {
         Ok(())
     }
 
+    /// Over the last frame rather than after clearing it: that would flicker, and some terminals
+    /// keep what is cleared from the top in their history.
     fn go_back(&self) -> String {
         match self.drawn {
             0 => String::new(),
-            lines => format!("\x1b[{lines}A\r{CLEAR_BELOW}"),
+            lines => format!("\x1b[{lines}A\r"),
         }
     }
 }
@@ -103,26 +108,30 @@ fn frame(scene: &Scene, size: Size) -> Vec<Line> {
     let (deadlines, stops) = ((rest * 2 / 5).max(1), (rest / 5).max(1));
     let outcomes = rest.saturating_sub(deadlines + stops).max(1);
 
-    let section = |title: &str, count: usize, shown: usize, rows: Vec<Line>| {
-        let more = count.saturating_sub(shown);
-        let more = if more > 0 { format!("  and {more} more") } else { String::new() };
-        let heading = vec![(Look::Strong, title.to_owned()), (Look::Faint, more)];
-        let blank = (rows.len()..shown).map(|_| Line::new());
-        [Line::new(), heading].into_iter().chain(rows).chain(blank.collect::<Vec<_>>())
-    };
-    let next = scene.deadlines();
-    let rows =
-        next.iter().take(deadlines).map(|(at, seen)| deadline(scene, seen, at.since(scene.now)));
-    lines.extend(section("Next deadlines", next.len(), deadlines, rows.collect()));
-    let under_way = scene.stops();
-    let rows = under_way.iter().take(stops).map(|seen| stop(scene, seen));
-    lines.extend(section("Stops under way", under_way.len(), stops, rows.collect()));
+    if !scene.is_over() {
+        let next = scene.deadlines();
+        let rows = next.iter().map(|(at, seen)| deadline(scene, seen, at.since(scene.now)));
+        lines.extend(section("Next deadlines", deadlines, rows.collect()));
+        let under_way = scene.stops();
+        let rows = under_way.iter().map(|seen| stop(scene, seen));
+        lines.extend(section("Stops under way", stops, rows.collect()));
+    }
     let ended = scene.ended();
-    let rows =
-        ended.iter().take(outcomes).map(|(at, seen)| outcome(scene, seen, scene.since_begin(*at)));
-    lines.extend(section("Recent outcomes", ended.len(), outcomes, rows.collect()));
+    let rows = ended.iter().map(|(at, seen)| outcome(scene, seen, scene.since_begin(*at)));
+    lines.extend(section("Recent outcomes", outcomes, rows.collect()));
     lines.truncate(size.rows.saturating_sub(1));
     lines
+}
+
+/// A heading and as many lines under it as are given to it, filled up or cut.
+fn section(title: &str, given: usize, mut rows: Vec<Line>) -> Vec<Line> {
+    let more = match rows.len().saturating_sub(given) {
+        0 => String::new(),
+        more => format!("  and {more} more"),
+    };
+    rows.resize_with(given, Line::new);
+    let heading = vec![(Look::Strong, title.to_owned()), (Look::Faint, more)];
+    [Line::new(), heading].into_iter().chain(rows).collect()
 }
 
 fn head(scene: &Scene) -> Line {
@@ -178,7 +187,7 @@ fn stop(scene: &Scene, seen: &Seen) -> Line {
     };
     let over = seen.view.deadline.map_or(Duration::ZERO, |deadline| scene.now.since(deadline));
     vec![
-        (Look::Wary, format!("{:5.1} s past    ", over.as_secs_f64())),
+        (Look::Wary, format!("{:<19}", format!("{:5.1} s past", over.as_secs_f64()))),
         (Look::Plain, who(seen)),
         (Look::Faint, doing),
     ]
@@ -193,19 +202,19 @@ fn outcome(scene: &Scene, seen: &Seen, at: Duration) -> Line {
     };
     let limit = seen.view.limit.as_deref().unwrap_or_default();
     let how = match seen.lateness() {
-        Some(late) => format!("{}, asked {} after", scene.told(limit), millis(late)),
+        Some(late) => format!("+{}  {}", millis(late), scene.told(limit)),
         None => "left alone".to_owned(),
     };
     vec![
         (Look::Faint, format!("{:5.1} s ", at.as_secs_f64())),
-        (look, format!("{:<11}", name.replace('_', " "))),
+        (look, format!("{:<13}", name.replace('_', " "))),
         (Look::Plain, who(seen)),
         (Look::Faint, how),
     ]
 }
 
 fn who(seen: &Seen) -> String {
-    format!(" #{:02} {:<26} ", seen.number, seen.title)
+    format!(" #{:02} {:<22} ", seen.number, seen.title)
 }
 
 /// Ten cells, so many of them full as there is a share left.
@@ -274,6 +283,6 @@ mod tests {
         out.clear();
         screen.show(&scene(), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(text.starts_with(&format!("{HIDE_CURSOR}\x1b[{lines}A\r{CLEAR_BELOW}")));
+        assert!(text.starts_with(&format!("{HIDE_CURSOR}\x1b[{lines}A\r")));
     }
 }

@@ -91,17 +91,20 @@ impl Stage {
         cast.parts().iter().for_each(|part| drop(control.place(part.script.clone())));
     }
 
-    /// How things stand now.
-    pub(super) async fn look(&self, cast: &Cast) -> anyhow::Result<Scene> {
+    /// How things stand now. Of calls that were over `before` nothing new is expected.
+    pub(super) async fn look(&self, cast: &Cast, before: &[Seen]) -> anyhow::Result<Scene> {
         let control = self.sim.control();
+        let over = |number| before.iter().find(|seen| seen.number == number && seen.is_over());
         let mut calls = Vec::new();
-        for (n, part) in cast.parts().iter().enumerate() {
-            // What was not dialled yet is nothing that callwarden could know.
-            if control.call(&part.id).is_none_or(|call| call.dialled_at.is_none()) {
-                continue;
-            }
-            if let Some(view) = self.engine.call(&CallId::parse(&part.id)?).await? {
-                calls.push(Seen { number: n + 1, title: part.title, view });
+        // In order of creation, which is that of the cast.
+        for (n, call) in control.calls().iter().take(cast.parts().len()).enumerate() {
+            if let Some(seen) = over(n + 1) {
+                calls.push(seen.clone());
+            } else if call.dialled_at.is_some() {
+                // What was not dialled yet is nothing that callwarden could know.
+                let view = self.engine.call(&CallId::parse(&call.id)?).await?;
+                let title = cast.parts()[n].title;
+                calls.extend(view.map(|view| Seen { number: n + 1, title, view: view.into() }));
             }
         }
         let vitals = self.engine.vitals();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     judge::Verdict,
-    scene::{Scene, millis, span},
+    scene::{Scene, millis, seconds, span},
 };
 use crate::model::policy::{Limit, Limits};
 
@@ -89,9 +89,7 @@ pub(super) fn limits(limits: &Limits) -> String {
     ];
     let after = limits.after.iter().map(|(kind, _)| Limit::After(*kind));
     let all = marks.into_iter().chain(after);
-    let told = all.filter_map(|limit| {
-        Some(format!("{limit} {}", humantime::format_duration(span(limits, limit)?)))
-    });
+    let told = all.filter_map(|limit| Some(format!("{limit} {}", seconds(span(limits, limit)?))));
     let told: Vec<_> = told.collect();
     told.chunks(4).map(|some| some.join(", ")).collect::<Vec<_>>().join(",\n          ")
 }
