@@ -45,7 +45,7 @@ pub(super) struct Arguments {
     seconds: u64,
     /// How many calls there are.
     #[arg(long, value_name = "N", default_value_t = 48)]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=500))]
     calls: u16,
     /// Leaves daemon and platform running afterwards, until Ctrl-C.
     #[arg(long)]

@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_one_the_platform_knows() {
-        let faults = Cast::new(1000, Duration::from_secs(5)).faults();
+        let faults = Cast::new(500, Duration::from_secs(5)).faults();
         assert_eq!(faults.len(), 6);
         faults.iter().for_each(|fault| drop(fault.parse::<Fault>().unwrap()));
     }

@@ -14,14 +14,23 @@ use crate::model::{
 pub(super) struct Record {
     /// What to call it.
     pub(super) name: String,
-    /// What happened in it, by the platform's clock.
-    pub(super) events: Vec<(Wall, EventKind)>,
+    /// What happened in it.
+    pub(super) events: Vec<Happened>,
     /// When it was over, and whose doing that was.
     pub(super) ended: Option<(Wall, EndedBy)>,
     /// When end-call requests for it arrived.
     pub(super) requests: Vec<Wall>,
     /// The outcome that callwarden tells.
     pub(super) outcome: Option<&'static str>,
+}
+
+/// An event of a call, by the platform's clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Happened {
+    pub(super) at: Wall,
+    pub(super) kind: EventKind,
+    /// When callwarden had acknowledged its webhook; `None`: it never did.
+    pub(super) told: Option<Wall>,
 }
 
 /// What ended a call.
@@ -94,10 +103,16 @@ impl Verdict {
 }
 
 fn judge(record: &Record, limits: &Limits) -> Judged {
-    let Some((due, limit)) = deadline(&record.events, limits) else {
-        return Judged::Broken("it never began".to_owned());
-    };
     let request = record.requests.iter().min().copied();
+    // A request is judged by what was known when it came: on a busy machine the word that would
+    // have lifted a limit may have been under way.
+    let was_known = |it: &&Happened| {
+        request.is_none_or(|request| it.told.is_some_and(|told| told <= request))
+    };
+    let known: Vec<_> = record.events.iter().filter(was_known).copied().collect();
+    let Some((due, limit)) = deadline(&known, limits) else {
+        return Judged::Broken("it never began, or a request came before any word".to_owned());
+    };
     if let Some(early) = request.filter(|request| *request < due) {
         let early = due.since(early);
         return Judged::Broken(format!("cut early: a request came {early:?} before its deadline"));
@@ -121,10 +136,10 @@ fn judge(record: &Record, limits: &Limits) -> Judged {
 
 /// When a call passes its first limit, and which that is (spec §6); only what happened by then
 /// counts.
-fn deadline(events: &[(Wall, EventKind)], limits: &Limits) -> Option<(Wall, Limit)> {
+fn deadline(events: &[Happened], limits: &Limits) -> Option<(Wall, Limit)> {
     let Limits { total, ringing, connected, talking, voicemail, no_conversation, after } = limits;
     let earliest = |kinds: &[EventKind]| {
-        events.iter().filter(|(_, kind)| kinds.contains(kind)).map(|(at, _)| *at).min()
+        events.iter().filter(|it| kinds.contains(&it.kind)).map(|it| it.at).min()
     };
     let (started, answered) = (&[EventKind::Started][..], &[EventKind::Connected][..]);
     let (spoken, machine) =
@@ -138,7 +153,7 @@ fn deadline(events: &[(Wall, EventKind)], limits: &Limits) -> Option<(Wall, Limi
         (Limit::NoConversation, *no_conversation, earliest(answered), spoken),
     ];
     let is_lifted = |from: Wall, until: Wall, by: &[EventKind]| {
-        events.iter().any(|(at, kind)| by.contains(kind) && *at > from && *at <= until)
+        events.iter().any(|it| by.contains(&it.kind) && it.at > from && it.at <= until)
     };
     let of_marks = marks.into_iter().filter_map(|(limit, span, mark, lifted_by)| {
         let (mark, due) = (mark?, mark?.after(span?));
@@ -146,10 +161,10 @@ fn deadline(events: &[(Wall, EventKind)], limits: &Limits) -> Option<(Wall, Limi
     });
     let of_events = after.iter().flat_map(|(kind, span)| {
         let again = [Some(*kind), kind.counterpart()].into_iter().flatten().collect::<Vec<_>>();
-        let times = events.iter().filter(move |(_, heard)| heard == kind);
-        times.filter_map(move |(at, kind)| {
-            let due = at.after(*span);
-            (!is_lifted(*at, due, &again)).then_some((due, Limit::After(*kind)))
+        let times = events.iter().filter(move |it| it.kind == *kind);
+        times.filter_map(move |it| {
+            let due = it.at.after(*span);
+            (!is_lifted(it.at, due, &again)).then_some((due, Limit::After(*kind)))
         })
     });
     of_marks.chain(of_events).min()
@@ -176,8 +191,11 @@ mod tests {
         Wall(0).after(SECOND * seconds)
     }
 
-    fn heard(events: &[(u32, EventKind)]) -> Vec<(Wall, EventKind)> {
-        events.iter().map(|(seconds, kind)| (at(*seconds), *kind)).collect()
+    fn heard(events: &[(u32, EventKind)]) -> Vec<Happened> {
+        let happened = |(seconds, kind): &(u32, EventKind)| {
+            Happened { at: at(*seconds), kind: *kind, told: Some(at(*seconds)) }
+        };
+        events.iter().map(happened).collect()
     }
 
     /// Connects after a second, talks after two: due at 8 s.
@@ -244,6 +262,15 @@ mod tests {
     fn a_request_ahead_of_the_deadline_breaks_it() {
         let record = Record { requests: vec![at(9), at(7)], ..talker() };
         assert_eq!(fault(record), "call: cut early: a request came 1s before its deadline");
+    }
+
+    #[test]
+    fn a_request_is_judged_by_what_was_known_when_it_came() {
+        let mut record = Record { requests: vec![at(4)], ..talker() };
+        assert_eq!(fault(record.clone()), "call: cut early: a request came 4s before its deadline");
+        // It talks, but that was under way when the limit no_conversation was passed.
+        record.events[2].told = Some(at(5));
+        assert_eq!(verdict(record).stopped, [(Limit::NoConversation, 1)]);
     }
 
     #[test]

@@ -202,7 +202,7 @@ fn outcome(scene: &Scene, seen: &Seen, at: Duration) -> Line {
     };
     let limit = seen.view.limit.as_deref().unwrap_or_default();
     let how = match seen.lateness() {
-        Some(late) => format!("+{}  {}", millis(late), scene.told(limit)),
+        Some(late) => format!("+{:<8} {}", millis(late), scene.told(limit)),
         None => "left alone".to_owned(),
     };
     vec![

@@ -2,6 +2,7 @@
 //! in files, webhooks signed.
 
 use std::{
+    collections::HashMap,
     fs,
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 use super::{
     Daemon,
     cast::Cast,
-    judge::{EndedBy, Record},
+    judge::{EndedBy, Happened, Record},
     scene::{Scene, Seen},
     summary::Proofs,
 };
@@ -128,18 +129,23 @@ impl Stage {
     pub(super) fn records(&self, cast: &Cast, scene: &Scene) -> Vec<Record> {
         let control = self.sim.control();
         let requests = control.requests();
+        let mut told = HashMap::new();
+        for delivery in control.deliveries().into_iter().filter(|it| it.is_acknowledged()) {
+            let at = wall(delivery.answered_at.unwrap_or(delivery.at));
+            told.entry((delivery.call, delivery.event)).or_insert(at);
+        }
         let record = |(n, part): (usize, &super::cast::Part)| {
             let call = control.call(&part.id)?;
             let asked = requests.iter().filter(|request| {
                 request.endpoint == "end-call" && request.call.as_ref() == Some(&call.id)
             });
-            let told = scene.calls.iter().find(|seen| seen.number == n + 1);
+            let seen = scene.calls.iter().find(|seen| seen.number == n + 1);
             Some(Record {
                 name: format!("#{:02} {}", n + 1, part.title),
-                events: call.events.iter().filter_map(event).collect(),
+                events: call.events.iter().filter_map(|it| happened(it, &call.id, &told)).collect(),
                 ended: call.ended_at.zip(call.ended_by).map(|(at, by)| (wall(at), ended_by(by))),
                 requests: asked.map(|request| wall(request.at)).collect(),
-                outcome: told.and_then(|seen| seen.view.outcome),
+                outcome: seen.and_then(|seen| seen.view.outcome),
             })
         };
         cast.parts().iter().enumerate().filter_map(record).collect()
@@ -250,11 +256,15 @@ fn wall(at: sim::Micros) -> Wall {
     Wall(i64::try_from(at).unwrap_or(i64::MAX))
 }
 
+/// When which event of which call was acknowledged first.
+type Told = HashMap<(String, String), Wall>;
+
 /// An event with its time as the platform's webhooks tell it: to the millisecond, cut.
-fn event(emitted: &sim::Emitted) -> Option<(Wall, EventKind)> {
+fn happened(emitted: &sim::Emitted, call: &str, told: &Told) -> Option<Happened> {
     let kind = EventKind::from_short_name(emitted.event.strip_prefix("event_")?)?;
     let cut = Duration::from_micros(emitted.at % 1000);
-    Some((wall(emitted.at).before(cut), kind))
+    let told = told.get(&(call.to_owned(), emitted.event.clone())).copied();
+    Some(Happened { at: wall(emitted.at).before(cut), kind, told })
 }
 
 fn ended_by(by: sim::EndedBy) -> EndedBy {

@@ -91,7 +91,7 @@ pub(super) fn limits(limits: &Limits) -> String {
     let all = marks.into_iter().chain(after);
     let told = all.filter_map(|limit| Some(format!("{limit} {}", seconds(span(limits, limit)?))));
     let told: Vec<_> = told.collect();
-    told.chunks(4).map(|some| some.join(", ")).collect::<Vec<_>>().join(",\n          ")
+    told.chunks(3).map(|some| some.join(", ")).collect::<Vec<_>>().join(",\n            ")
 }
 
 #[cfg(test)]
