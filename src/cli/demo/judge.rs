@@ -106,9 +106,8 @@ fn judge(record: &Record, limits: &Limits) -> Judged {
     let request = record.requests.iter().min().copied();
     // A request is judged by what was known when it came: on a busy machine the word that would
     // have lifted a limit may have been under way.
-    let was_known = |it: &&Happened| {
-        request.is_none_or(|request| it.told.is_some_and(|told| told <= request))
-    };
+    let was_known =
+        |it: &&Happened| request.is_none_or(|request| it.told.is_some_and(|told| told <= request));
     let known: Vec<_> = record.events.iter().filter(was_known).copied().collect();
     let Some((due, limit)) = deadline(&known, limits) else {
         return Judged::Broken("it never began, or a request came before any word".to_owned());
@@ -192,8 +191,10 @@ mod tests {
     }
 
     fn heard(events: &[(u32, EventKind)]) -> Vec<Happened> {
-        let happened = |(seconds, kind): &(u32, EventKind)| {
-            Happened { at: at(*seconds), kind: *kind, told: Some(at(*seconds)) }
+        let happened = |(seconds, kind): &(u32, EventKind)| Happened {
+            at: at(*seconds),
+            kind: *kind,
+            told: Some(at(*seconds)),
         };
         events.iter().map(happened).collect()
     }
