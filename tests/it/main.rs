@@ -5,7 +5,15 @@
 
 mod harness;
 
+mod admin_calls;
+mod admin_door;
 mod bad_input;
+mod cli_config;
+mod cli_help;
+mod cli_start;
+mod health;
+mod logs;
+mod metrics;
 mod smoke;
 mod webhook_answers;
 mod webhook_fields;

@@ -58,7 +58,7 @@ impl Output {
 }
 
 /// The binary, its environment bare.
-pub(super) fn binary() -> process::Command {
+pub(crate) fn binary() -> process::Command {
     let mut command = process::Command::new(env!("CARGO_BIN_EXE_callwarden"));
     command.env_clear().stdin(process::Stdio::null());
     command

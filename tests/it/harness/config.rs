@@ -70,7 +70,8 @@ pub(crate) struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Every listener on a free port, signed webhooks, a platform that nobody is, `total = "30m"`.
+    /// Every listener on a free port, signed webhooks, a platform that nobody is and whose calls are
+    /// not listed, `total = "30m"`.
     pub(crate) fn new() -> Self {
         let usual = r#"
             [server]
@@ -87,6 +88,8 @@ impl ConfigFile {
             secret = { file = "webhook-secret" }
             [store]
             url = "sqlite:callwarden.db"
+            [enforcement]
+            reconcile_every = "0s"
             [limits]
             total = "30m"
         "#;

@@ -1,7 +1,7 @@
 //! `callwarden run` as a process.
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     process::{Child, Stdio},
     thread,
 };
@@ -48,6 +48,9 @@ impl Daemon {
                 _ => {}
             }
         }
+        if daemon.addr.ip().is_unspecified() {
+            daemon.addr.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
         assert_ne!(daemon.addr.port(), 0, "no line names the port:\n{}", daemon.log.text());
         daemon
     }
@@ -56,7 +59,7 @@ impl Daemon {
     pub(crate) fn spawn(home: Home, config: ConfigFile) -> Self {
         let path = home.write(&config);
         let mut child = binary()
-            .args(["run", "--log-format", "json", "--config"])
+            .args(["run", "--config"])
             .arg(path)
             .current_dir(home.path())
             .envs(config.env)
@@ -76,7 +79,7 @@ impl Daemon {
         }
     }
 
-    /// Where webhooks, health and metrics are, by loopback.
+    /// Where webhooks, health and metrics are; over loopback where it listens on all addresses.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }

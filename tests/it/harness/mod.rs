@@ -40,7 +40,7 @@ mod webhook;
 use std::time::Duration;
 
 pub(crate) use self::{
-    command::{Command, Output},
+    command::{Command, Output, binary},
     config::{ConfigFile, Home, SECRETS},
     daemon::Daemon,
     http::{Answer, Request, exchange},

@@ -1,0 +1,113 @@
+//! Another policy, or other settings, for a daemon that runs (spec §6, §8 *SIGHUP*): whole or not
+//! at all, then brought to every live call in slices, so that webhooks keep their speed.
+
+use std::{sync::Arc, time::Duration};
+
+use thiserror::Error;
+use tracing::info;
+
+use super::{Engine, TokenReader, Tuning};
+use crate::model::{change::Event, policy::Policy, surge::Surge};
+
+/// Calls looked at before others get a turn.
+const SLICE: usize = 256;
+
+/// Why a reload is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "it would put {newly} of {live} live calls past their deadline at once, more than \
+     enforcement.surge_limit = {limit}% allows; to mean it, set surge_limit = \"100%\" in the new file"
+)]
+pub struct Surges {
+    newly: usize,
+    live: usize,
+    limit: u8,
+}
+
+impl Engine {
+    /// Puts another policy and other settings in force, and looks at every live call anew. Says how
+    /// many there were.
+    ///
+    /// # Errors
+    ///
+    /// Too many calls would be past their deadline at once; nothing is changed.
+    pub async fn reload(
+        &self,
+        policy: Policy,
+        tuning: Tuning,
+        surge: Surge,
+    ) -> Result<usize, Surges> {
+        let shared = &self.0;
+        let now = shared.clock.now();
+        let is_surging = |call: &_| Some(surge.adds(call, now, &policy));
+        let surging =
+            shared.calls.collect(|call| is_surging(call).filter(|_| call.ended.is_none()));
+        let (live, newly) = (surging.len(), surging.iter().filter(|is| **is).count());
+        if surge.forbids(newly, live) {
+            return Err(Surges { newly, live, limit: surge.percent() });
+        }
+        self.requota(tuning.quota).await;
+        shared.set_tuning(tuning);
+        shared.calls.set_policy(policy);
+        let ids = shared.calls.unended_ids();
+        for slice in ids.chunks(SLICE) {
+            for id in slice {
+                if let Some(changed) = shared.calls.change(id, &Event::Woke) {
+                    shared.events.tell(&changed);
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+        info!(calls = ids.len(), "the new policy has reached every live call");
+        Ok(ids.len())
+    }
+
+    /// Another share of the platform's quota: what was sent counts on, and what a shorter window
+    /// has forgotten is read from the store.
+    async fn requota(&self, (most, span): (u32, Duration)) {
+        let shared = &self.0;
+        let (_, known) = shared.tuning().quota;
+        shared.quota().reconfigure(most, span);
+        if span <= known {
+            return;
+        }
+        let now = shared.clock.now();
+        let forgotten = now.mono.before(known);
+        match shared.store.requests_since(now.wall.before(span)).await {
+            Ok(sent) => {
+                let old = sent.iter().map(|at| now.mono_of(*at)).filter(|at| *at < forgotten);
+                shared.quota().restore(now.mono, old);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "requests sent before cannot be counted against the quota");
+            }
+        }
+    }
+
+    /// The last reload was good.
+    pub fn config_is_good(&self) {
+        self.0.signs.config(None);
+    }
+
+    /// The last reload was refused; health says why.
+    pub fn config_is_refused(&self, why: &str) {
+        // One line: the log has all of it.
+        let line = why.lines().next().unwrap_or_default();
+        self.0.signs.config(Some(line.trim_end_matches('.').to_owned()));
+    }
+
+    /// From now on the platform's token is read by `reader`.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read or sent; the old one stays in use.
+    pub fn reload_token(&self, reader: TokenReader) -> Result<(), String> {
+        self.0.token.reload(reader, &self.0.client)
+    }
+
+    /// What a reload may change, as it is now.
+    #[must_use]
+    pub fn tuning(&self) -> Arc<Tuning> {
+        self.0.tuning()
+    }
+}
