@@ -2,6 +2,8 @@
 //! signal or a fault, and drains in order (spec §8, §12).
 
 mod drain;
+pub mod sockets;
+mod status;
 mod supervise;
 pub mod systemd;
 mod wiring;
@@ -14,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use self::{
+    sockets::{Inherited, InheritedError, Role},
     supervise::{Supervisor, Task},
     wiring::SharedEnv,
 };
@@ -59,6 +62,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// A listener that systemd passes cannot be used.
+    #[error(transparent)]
+    Inherited(#[from] InheritedError),
 }
 
 /// A daemon whose listeners are open and whose calls are loaded.
@@ -90,6 +96,20 @@ impl Daemon {
     ///
     /// [`StartError`] says what is in the way.
     pub async fn build(config: &Config, env: SharedEnv) -> Result<Self, StartError> {
+        Self::build_on(config, env, Inherited::default()).await
+    }
+
+    /// Like [`build`](Self::build), on listeners that were inherited where there are.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] says what is in the way.
+    pub async fn build_on(
+        config: &Config,
+        env: SharedEnv,
+        mut inherited: Inherited,
+    ) -> Result<Self, StartError> {
+        systemd::status("waiting for the store, then loading its calls");
         let clock = Clock::system();
         let token = wiring::secret(&config.platform.token, &*env)?;
         let settings = wiring::webhook_settings(&config.webhook, &*env)?;
@@ -106,10 +126,13 @@ impl Daemon {
             clock: Arc::new(move || wall.now().wall),
         })?;
         let store = Store::open(&path, PREDECESSOR).await?;
-        let socket = listen("server.listen", config.server.listen).await?;
+        let socket = listen(&mut inherited, Role::Webhook, config.server.listen).await?;
         let admin_socket = match &config.admin {
-            Some(admin) => Some(listen("admin.listen", admin.listen).await?),
-            None => None,
+            Some(admin) => Some(listen(&mut inherited, Role::Admin, admin.listen).await?),
+            None => {
+                inherited.decline(Role::Admin);
+                None
+            }
         };
 
         let all_metrics = Arc::new(Metrics::new(Build::CURRENT));
@@ -221,7 +244,10 @@ impl Daemon {
         }
         drop(recovering);
         systemd::ready();
-        systemd::status("enforcing limits");
+        if systemd::is_there() {
+            let tell = status::tell(engine.clone(), stages.accept.clone());
+            supervisor.spawn(Task::Status, stages.accept.clone(), tell);
+        }
         info!("ready");
 
         tokio::select! {
@@ -229,6 +255,7 @@ impl Daemon {
             () = supervisor.fatal() => {}
         }
         systemd::stopping();
+        systemd::status("draining: answering and writing what is under way");
         let draining = readiness.hold("draining");
         let clean =
             drain::drain(&engine, &stages, &supervisor, &deliveries, &connections, &requests).await;
@@ -252,8 +279,16 @@ pub enum Ended {
     Fault,
 }
 
-async fn listen(key: &'static str, listen: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(listen).await.map_err(|source| StartError::Listen { key, listen, source })
+async fn listen(
+    inherited: &mut Inherited,
+    role: Role,
+    listen: SocketAddr,
+) -> Result<TcpListener, StartError> {
+    let opened = match inherited.take(role, listen)? {
+        Some(passed) => TcpListener::from_std(passed),
+        None => TcpListener::bind(listen).await,
+    };
+    opened.map_err(|source| StartError::Listen { key: role.key(), listen, source })
 }
 
 fn announce(listener: &Listener) {
