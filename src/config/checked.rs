@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::model::{
     decode::pointers::Pointers,
-    policy::{Adopt, Enforcement as StopPolicy, Limits, Policy},
+    policy::{Adopt, Enforcement as StopPolicy, Limits, Policy, Rules},
 };
 
 use super::{
@@ -40,6 +40,8 @@ pub struct Config {
     pub enforcement: Enforcement,
     /// `[limits]`
     pub limits: Limits,
+    /// `[[rule]]`
+    pub rules: Rules,
     /// The file it was read from.
     pub origin: Origin,
 }
@@ -50,6 +52,7 @@ impl Config {
     pub fn policy(&self) -> Policy {
         Policy {
             limits: self.limits.clone(),
+            rules: self.rules.clone(),
             enforcement: StopPolicy {
                 confirm_within: self.enforcement.confirm_within,
                 give_up_after: self.enforcement.give_up_after,

@@ -2,4 +2,4 @@
 
 /// Whole paths of keys and sections.
 pub(super) const UNSUPPORTED: &[&str] =
-    &["coverage", "heartbeat", "limits.until", "notify", "rule", "server.tls", "webhook.scheme"];
+    &["coverage", "heartbeat", "notify", "server.tls", "webhook.scheme"];

@@ -49,6 +49,8 @@ impl Witness {
             }
             Event::LookedUp { .. }
             | Event::Woke
+            | Event::PolicyChanged { .. }
+            | Event::Operator(_)
             | Event::Sending
             | Event::Shown { .. }
             | Event::Unlisted

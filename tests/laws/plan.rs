@@ -5,7 +5,7 @@ use std::time::Duration;
 use callwarden::model::{
     event::EventKind,
     platform::{Answer, Failure},
-    policy::{Enforcement, Limits, Policy},
+    policy::{Enforcement, Limits, Policy, Rules},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -133,6 +133,7 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
 pub(crate) fn policy() -> impl Strategy<Value = Policy> {
     (limits(), 1..31_u64, 60..1_200_u64).prop_map(|(limits, confirm, give_up)| Policy {
         limits,
+        rules: Rules::default(),
         enforcement: Enforcement {
             confirm_within: Duration::from_secs(confirm),
             give_up_after: Duration::from_secs(give_up),
@@ -159,6 +160,7 @@ fn limits() -> impl Strategy<Value = Limits> {
             voicemail,
             no_conversation,
             after,
+            until: None,
         },
     )
 }

@@ -107,8 +107,16 @@ impl Told {
     }
 
     fn by_limits(&self, limits: &Limits, with_ringing: bool) -> Option<i64> {
-        let Limits { total, ringing: _, connected, talking, voicemail, no_conversation, after } =
-            limits;
+        let Limits {
+            total,
+            ringing: _,
+            connected,
+            talking,
+            voicemail,
+            no_conversation,
+            after,
+            until: _,
+        } = limits;
         let first = |kind| self.first(kind);
         let is_talking = first(EventKind::ConversationStarted);
         let began = earliest([

@@ -249,7 +249,8 @@ impl<'p> World<'p> {
                 Ok(Some(row))
             }
             Some(SearchFault::Failure(failure)) => Err(failure),
-            Some(SearchFault::Dropped) => return self.expect_in(1, Coming::LookupDropped),
+            // Whoever drops a look-up paces it: the call asks again at once.
+            Some(SearchFault::Dropped) => return self.expect_in(1_000, Coming::LookupDropped),
         };
         let takes = if is_healed { 100 } else { search.takes };
         self.expect_in(takes, Coming::Found(found));
@@ -279,7 +280,7 @@ impl<'p> World<'p> {
         }
         let row = serde_json::to_string(&call).unwrap();
         self.call = Some(serde_json::from_str(&row).unwrap());
-        self.apply(&Event::Restored { same_boot });
+        self.apply(&Event::Restored { same_boot, context: None });
         for coming in missed {
             self.expect_in(1, coming);
         }
