@@ -24,6 +24,7 @@ use std::{
 };
 
 use clap::Args;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -113,7 +114,9 @@ async fn perform(
     write!(out, "{}", opening(&stage, &cast))?;
 
     let stop = CancellationToken::new();
-    let running = daemon.run(stop.clone());
+    // Nothing is reloaded here: the sender is only kept.
+    let (_reload, reloads) = mpsc::channel(1);
+    let running = daemon.run(stop.clone(), reloads);
     tokio::pin!(running);
     let played = tokio::select! {
         _ = &mut running => anyhow::bail!("the daemon ended before the demo did"),

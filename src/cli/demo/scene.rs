@@ -125,7 +125,7 @@ pub(super) fn span(limits: &Limits, limit: Limit) -> Option<Duration> {
         Limit::After(kind) => {
             limits.after.iter().find(|(of, _)| *of == kind).map(|(_, span)| *span)
         }
-        Limit::Operator => None,
+        Limit::Until | Limit::Operator => None,
     }
 }
 

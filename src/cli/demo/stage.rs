@@ -68,7 +68,8 @@ impl Stage {
         .context("the simulated platform cannot be started")?;
 
         let config = config(cast, folder.path(), &sim.base_url())?;
-        let daemon = Daemon::build(&config, Arc::new(ProcessEnv)).await?;
+        let limits = config.limits.clone();
+        let daemon = Daemon::build(config, Arc::new(ProcessEnv)).await?;
         let daemon_url = format!("http://{}", daemon.addr()?);
         let admin = daemon.admin_addr()?.context("the admin API is off")?;
         let hooks = format!("{daemon_url}/webhooks/talkover/{{agent_id}}/{{event}}");
@@ -77,7 +78,7 @@ impl Stage {
         let stage = Self {
             folder,
             sim,
-            limits: config.limits,
+            limits,
             daemon_url,
             admin_url: format!("http://{admin}"),
             began: engine.clock().now().mono,
