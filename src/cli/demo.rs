@@ -114,7 +114,7 @@ async fn perform(
     write!(out, "{}", opening(&stage, &cast))?;
 
     let stop = CancellationToken::new();
-    // Nothing is reloaded here: the sender is only kept.
+    // Nobody reloads a demo.
     let (_reload, reloads) = mpsc::channel(1);
     let running = daemon.run(stop.clone(), reloads);
     tokio::pin!(running);

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use super::{ConfigPath, Exit, LogOptions, exit, runtime};
 use crate::{
     config::{Config, Env as _, ProcessEnv, Weight, advice},
-    daemon::{Daemon, Ended},
+    daemon::{Daemon, Ended, sockets::Inherited},
     telemetry::log::{self, LogSettings},
 };
 
@@ -33,7 +33,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     for advice in advice(&config, None).iter().filter(|it| it.weight == Weight::Warning) {
         warn!("{advice}");
     }
-    runtime()?.block_on(serve(config))
+    let inherited = Inherited::from_env(&ProcessEnv);
+    runtime()?.block_on(serve(config, inherited))
 }
 
 /// How the log looks, with what the environment says of it.
@@ -45,11 +46,11 @@ pub(super) fn settings(options: LogOptions) -> LogSettings {
     }
 }
 
-async fn serve(config: Config) -> anyhow::Result<Exit> {
+async fn serve(config: Config, inherited: Inherited) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     let mut signals = Signals::install().context("signals cannot be listened to")?;
     let daemon = tokio::select! {
-        built = Daemon::build(config, Arc::new(ProcessEnv)) => match built {
+        built = Daemon::build_on(config, Arc::new(ProcessEnv), inherited) => match built {
             Ok(daemon) => daemon,
             Err(failed) => {
                 let exit = exit::of_start(&failed);

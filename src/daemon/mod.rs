@@ -3,6 +3,8 @@
 
 mod drain;
 mod reload;
+pub mod sockets;
+mod status;
 mod supervise;
 pub mod systemd;
 mod wiring;
@@ -19,6 +21,7 @@ use tracing::{info, warn};
 
 use self::{
     reload::Reloader,
+    sockets::{Inherited, InheritedError, Role},
     supervise::{Supervisor, Task},
     wiring::SharedEnv,
 };
@@ -64,6 +67,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// A listener that systemd passes cannot be used.
+    #[error(transparent)]
+    Inherited(#[from] InheritedError),
 }
 
 /// A daemon whose listeners are open and whose calls are loaded.
@@ -95,6 +101,20 @@ impl Daemon {
     ///
     /// [`StartError`] says what is in the way.
     pub async fn build(config: Config, env: SharedEnv) -> Result<Self, StartError> {
+        Self::build_on(config, env, Inherited::default()).await
+    }
+
+    /// Like [`build`](Self::build), on listeners that were inherited where there are.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] says what is in the way.
+    pub async fn build_on(
+        config: Config,
+        env: SharedEnv,
+        mut inherited: Inherited,
+    ) -> Result<Self, StartError> {
+        systemd::status("waiting for the store, then loading its calls");
         let clock = Clock::system();
         let token = wiring::secret(&config.platform.token, &*env)?;
         let settings = wiring::webhook_settings(&config.webhook, &*env)?;
@@ -111,10 +131,13 @@ impl Daemon {
             clock: Arc::new(move || wall.now().wall),
         })?;
         let store = Store::open(&path, PREDECESSOR).await?;
-        let socket = listen("server.listen", config.server.listen).await?;
+        let socket = listen(&mut inherited, Role::Webhook, config.server.listen).await?;
         let admin_socket = match &config.admin {
-            Some(admin) => Some(listen("admin.listen", admin.listen).await?),
-            None => None,
+            Some(admin) => Some(listen(&mut inherited, Role::Admin, admin.listen).await?),
+            None => {
+                inherited.decline(Role::Admin);
+                None
+            }
         };
 
         let all_metrics = Arc::new(Metrics::new(Build::CURRENT));
@@ -232,7 +255,10 @@ impl Daemon {
         }
         drop(recovering);
         systemd::ready();
-        systemd::status("enforcing limits");
+        if systemd::is_there() {
+            let tell = status::tell(engine.clone(), stages.accept.clone());
+            supervisor.spawn(Task::Status, stages.accept.clone(), tell);
+        }
         info!("ready");
 
         let reloading = async {
@@ -253,6 +279,7 @@ impl Daemon {
             info!("asked to stop: draining");
         }
         systemd::stopping();
+        systemd::status("draining: answering and writing what is under way");
         let clean =
             drain::drain(&engine, &stages, &supervisor, &deliveries, &connections, &requests).await;
         drop(draining);
@@ -275,8 +302,16 @@ pub enum Ended {
     Fault,
 }
 
-async fn listen(key: &'static str, listen: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(listen).await.map_err(|source| StartError::Listen { key, listen, source })
+async fn listen(
+    inherited: &mut Inherited,
+    role: Role,
+    listen: SocketAddr,
+) -> Result<TcpListener, StartError> {
+    let opened = match inherited.take(role, listen)? {
+        Some(passed) => TcpListener::from_std(passed),
+        None => TcpListener::bind(listen).await,
+    };
+    opened.map_err(|source| StartError::Listen { key: role.key(), listen, source })
 }
 
 fn announce(listener: &Listener) {

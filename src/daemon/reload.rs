@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use super::{systemd, wiring, wiring::SharedEnv};
 use crate::{
     config::{self, Config, ConfigErrors, SecretError},
-    engine::{Engine, Surges},
+    engine::{Engine, Refused},
     http::{admin::Access, webhook},
     model::surge::Surge,
 };
@@ -32,7 +32,7 @@ enum ReloadError {
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
-    Surges(#[from] Surges),
+    Refused(#[from] Refused),
     #[error("the platform's token: {0}")]
     Token(String),
 }

@@ -23,6 +23,7 @@ use crate::model::{
     change::{Change, Effect, Event, Note, Received},
     event::Heard,
     ids::CallId,
+    operator::{Order, Refused},
     platform::Row,
     policy::Policy,
     queue::Kind,
@@ -138,6 +139,17 @@ impl Calls {
                 Ok(self.take_in(&mut place, heard, context))
             }
         }
+    }
+
+    /// Gives a call an operator's order, if its state allows it; `None` if it is not in memory.
+    pub(super) fn order(&self, id: &CallId, order: Order) -> Option<Result<Changed, Refused>> {
+        let mut entry = self.map.get_mut(id)?;
+        let act = match entry.call.ordered(order, self.clock.now().wall) {
+            Ok(act) => act,
+            Err(refused) => return Some(Err(refused)),
+        };
+        let changed = self.alter(&mut entry, &Event::Operator(act));
+        Some(Ok(Changed { ticket: self.ticket_of(&entry), ..changed }))
     }
 
     /// A row that nobody asked for showed a call; `None` if the call is not in memory.

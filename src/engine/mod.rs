@@ -16,6 +16,7 @@ mod dispatcher;
 mod events;
 mod ingest;
 mod ledger;
+mod operate;
 mod persist;
 mod query;
 mod reconcile;
@@ -48,7 +49,9 @@ use self::{
 pub(crate) use self::{
     dispatcher::Dispatcher, persist::Persist, reconcile::Reconcile, timer::Timer,
 };
-pub use self::{ingest::Refusal, reload::Surges, signs::Delivery, token::TokenReader};
+pub use self::{
+    ingest::Refusal, operate::OrderError, reload::Refused, signs::Delivery, token::TokenReader,
+};
 use crate::{
     model::{
         decode::pointers::Pointers,

@@ -4,24 +4,37 @@
 use std::{sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tracing::info;
+use tracing::{info, warn};
 
-use super::{Engine, TokenReader, Tuning};
-use crate::model::{change::Event, policy::Policy, surge::Surge};
+use super::{Engine, Shared, TokenReader, Tuning};
+use crate::{
+    model::{change::Event, ids::CallId, policy::Policy, surge::Surge},
+    store::StoreError,
+};
 
 /// Calls looked at before others get a turn.
 const SLICE: usize = 256;
 
 /// Why a reload is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "it would put {newly} of {live} live calls past their deadline at once, more than \
-     enforcement.surge_limit = {limit}% allows; to mean it, set surge_limit = \"100%\" in the new file"
-)]
-pub struct Surges {
-    newly: usize,
-    live: usize,
-    limit: u8,
+#[derive(Clone, Debug, Error)]
+pub enum Refused {
+    /// Too many calls would be past their deadline at once.
+    #[error(
+        "it would put {newly} of {live} live calls past their deadline at once, more than \
+         enforcement.surge_limit = {limit}% allows; to mean it, set surge_limit = \"100%\" in the \
+         new file"
+    )]
+    Surges {
+        /// Calls that would newly be past their deadline.
+        newly: usize,
+        /// Calls without outcome.
+        live: usize,
+        /// The limit, in percent.
+        limit: u8,
+    },
+    /// The rules name fields of contexts that have to be read from the store.
+    #[error("its rules name new fields of the calls' context, and the store cannot be read")]
+    Store(#[from] StoreError),
 }
 
 impl Engine {
@@ -30,29 +43,48 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// Too many calls would be past their deadline at once; nothing is changed.
+    /// [`Refused`] says why. Nothing is changed then.
     pub async fn reload(
         &self,
         policy: Policy,
         tuning: Tuning,
         surge: Surge,
-    ) -> Result<usize, Surges> {
+    ) -> Result<usize, Refused> {
         let shared = &self.0;
-        let now = shared.clock.now();
-        let is_surging = |call: &_| Some(surge.adds(call, now, &policy));
-        let surging =
-            shared.calls.collect(|call| is_surging(call).filter(|_| call.ended.is_none()));
-        let (live, newly) = (surging.len(), surging.iter().filter(|is| **is).count());
+        let ids = shared.calls.unended_ids();
+        let new_places = {
+            let running = shared.calls.policy();
+            policy.places().iter().any(|place| !running.places().contains(place))
+        };
+        let (mut live, mut newly) = (0, 0);
+        for slice in ids.chunks(SLICE) {
+            for id in slice {
+                let context = shared.context_if(new_places, id).await?;
+                let Some(call) = shared.calls.find(id).filter(|call| call.ended.is_none()) else {
+                    continue;
+                };
+                live += 1;
+                let now = shared.clock.now();
+                newly += usize::from(surge.adds(&call, context.as_deref(), now, &policy));
+            }
+            tokio::task::yield_now().await;
+        }
         if surge.forbids(newly, live) {
-            return Err(Surges { newly, live, limit: surge.percent() });
+            return Err(Refused::Surges { newly, live, limit: surge.percent() });
         }
         self.requota(tuning.quota).await;
         shared.set_tuning(tuning);
         shared.calls.set_policy(policy);
+        // Those that came meanwhile too.
         let ids = shared.calls.unended_ids();
         for slice in ids.chunks(SLICE) {
             for id in slice {
-                if let Some(changed) = shared.calls.change(id, &Event::Woke) {
+                let context = shared.context_if(new_places, id).await.unwrap_or_else(|error| {
+                    warn!(call.id = ?id, %error, "a call's context cannot be read: it counts as unknown");
+                    None
+                });
+                let changed = Event::PolicyChanged { context: context.as_deref() };
+                if let Some(changed) = shared.calls.change(id, &changed) {
                     shared.events.tell(&changed);
                 }
             }
@@ -109,5 +141,18 @@ impl Engine {
     #[must_use]
     pub fn tuning(&self) -> Arc<Tuning> {
         self.0.tuning()
+    }
+}
+
+impl Shared {
+    /// What is kept of a call's context, if the new policy reads anything new in it.
+    async fn context_if(&self, wanted: bool, id: &CallId) -> Result<Option<String>, StoreError> {
+        if !wanted {
+            return Ok(None);
+        }
+        match self.calls.snapshot(id).and_then(|snapshot| snapshot.context) {
+            Some(unsaved) => Ok(Some(unsaved.to_string())),
+            None => self.store.context(id).await,
+        }
     }
 }

@@ -100,6 +100,27 @@ impl Health {
             checks,
         }
     }
+
+    /// All of it in a line: the calls, and the worst check's sentence.
+    #[must_use]
+    pub fn in_a_line(&self) -> String {
+        let Counted { live, stopping, confirming, overdue, oldest_overdue_seconds } = self.calls;
+        let calls = live + stopping + confirming;
+        let mut line = format!(
+            "{calls} {}, {} {} under way",
+            if calls == 1 { "call" } else { "calls" },
+            stopping + confirming,
+            if stopping + confirming == 1 { "stop" } else { "stops" },
+        );
+        if overdue > 0 {
+            line += &format!(", {overdue} overdue for up to {oldest_overdue_seconds} s");
+        }
+        let worst = self.checks.named().into_iter().find(|(_, check)| check.status == self.status);
+        match worst.and_then(|(name, check)| Some((name, check.message.as_deref()?))) {
+            Some((name, message)) => line + &format!("; {} {name}: {message}", self.status.name()),
+            None => line + "; all is well",
+        }
+    }
 }
 
 impl Status {

@@ -28,10 +28,12 @@ impl Surge {
     }
 
     /// Whether the call, within its limits now, would be past its deadline under `policy`.
+    /// `context` is what the store has of its context, where the policy reads anything new in it.
     #[must_use]
-    pub fn adds(self, call: &Call, now: Moment, policy: &Policy) -> bool {
+    pub fn adds(self, call: &Call, context: Option<&str>, now: Moment, policy: &Policy) -> bool {
+        let changed = Event::PolicyChanged { context };
         call.state() == State::Live
-            && call.apply(&Event::Woke, now, policy).next.state() == State::Stopping
+            && call.apply(&changed, now, policy).next.state() == State::Stopping
     }
 
     /// Whether `newly` of `live` calls are too many.

@@ -249,7 +249,8 @@ impl<'p> World<'p> {
                 Ok(Some(row))
             }
             Some(SearchFault::Failure(failure)) => Err(failure),
-            Some(SearchFault::Dropped) => return self.expect_in(1, Coming::LookupDropped),
+            // Whoever drops a look-up paces it: the call asks again at once.
+            Some(SearchFault::Dropped) => return self.expect_in(1_000, Coming::LookupDropped),
         };
         let takes = if is_healed { 100 } else { search.takes };
         self.expect_in(takes, Coming::Found(found));

@@ -136,7 +136,7 @@ fn judge(record: &Record, limits: &Limits) -> Judged {
 /// When a call passes its first limit, and which that is (spec §6); only what happened by then
 /// counts.
 fn deadline(events: &[Happened], limits: &Limits) -> Option<(Wall, Limit)> {
-    // `until` names a time of day, which the demo does without.
+    // The demo keeps no hours: it has no `until`.
     let Limits { total, ringing, connected, talking, voicemail, no_conversation, after, until: _ } =
         limits;
     let earliest = |kinds: &[EventKind]| {

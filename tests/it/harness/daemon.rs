@@ -6,12 +6,12 @@ use std::{
     thread,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Answer, ConfigFile, GLANCE, Home, Line, Metrics, PATIENCE, Request, Webhook, command::binary,
+    Answer, ConfigFile, GLANCE, Home, Line, Metrics, PATIENCE, Request, Webhook, command,
     config::secret, log::Log, webhook,
 };
 
@@ -37,7 +37,13 @@ impl Daemon {
 
     /// Starts one in that folder, on the store that is there, and waits until it is ready.
     pub(crate) async fn start_in(home: Home, config: ConfigFile) -> Self {
+        Self::start_expecting(home, config, &[]).await
+    }
+
+    /// Starts one that will log these errors, as [`expect_error`](Self::expect_error) has it.
+    pub(crate) async fn start_expecting(home: Home, config: ConfigFile, errors: &[&str]) -> Self {
         let mut daemon = Self::spawn(home, config);
+        errors.iter().for_each(|error| daemon.expect_error(error));
         let ready = daemon.log.until(|line| line.field("message") == "ready").await;
         assert!(ready.is_some(), "it did not start:\n{}", daemon.log.text());
         for line in daemon.log.lines() {
@@ -58,7 +64,7 @@ impl Daemon {
     /// Starts one and waits for nothing: for daemons that are not to come up.
     pub(crate) fn spawn(home: Home, config: ConfigFile) -> Self {
         let path = home.write(&config);
-        let mut child = binary()
+        let mut child = command::limited(config.files)
             .args(["run", "--config"])
             .arg(path)
             .current_dir(home.path())
@@ -186,6 +192,14 @@ impl Daemon {
     /// Announces ERROR lines that hold this text.
     pub(crate) fn expect_error(&mut self, text: &str) {
         self.expected_errors.push(text.to_owned());
+    }
+
+    /// From now on none of its files may grow beyond so many bytes, or grow as they like; the config
+    /// must be [`limitable`](ConfigFile::limitable).
+    pub(crate) fn limit_files(&self, most: Option<u64>) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap());
+        let limit = Rlimit { current: most, maximum: None };
+        prlimit(pid, Resource::Fsize, limit).unwrap();
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -35,7 +35,9 @@ mod http;
 mod log;
 mod metrics;
 mod platform;
+mod proxy;
 mod webhook;
+mod witness;
 
 use std::time::Duration;
 
@@ -47,7 +49,9 @@ pub(crate) use self::{
     log::Line,
     metrics::Metrics,
     platform::Platform,
-    webhook::{Encoding, Webhook, sign},
+    proxy::Proxy,
+    webhook::{Encoding, Webhook, event as webhook_event, sign},
+    witness::{micros, micros_of, now_and},
 };
 
 /// How long anything awaited may take before the test gives up: generous, for a busy machine.
