@@ -6,7 +6,9 @@
 mod harness;
 
 mod bad_input;
+mod shipped;
 mod smoke;
+mod systemd;
 mod webhook_answers;
 mod webhook_fields;
 mod webhook_limits;

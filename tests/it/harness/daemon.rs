@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    process::{Child, Stdio},
+    process::{self, Child, Stdio},
     thread,
 };
 
@@ -37,7 +37,21 @@ impl Daemon {
 
     /// Starts one in that folder, on the store that is there, and waits until it is ready.
     pub(crate) async fn start_in(home: Home, config: ConfigFile) -> Self {
-        let mut daemon = Self::spawn(home, config);
+        Self::spawn(home, config).until_ready().await
+    }
+
+    /// Starts `launched`, a command of the binary as [`launch`](Self::launch) takes it, and waits
+    /// until it is ready.
+    pub(crate) async fn start_as(
+        home: Home,
+        config: ConfigFile,
+        launched: impl FnOnce(process::Command) -> process::Command,
+    ) -> Self {
+        Self::launch(home, config, launched).until_ready().await
+    }
+
+    async fn until_ready(self) -> Self {
+        let mut daemon = self;
         let ready = daemon.log.until(|line| line.field("message") == "ready").await;
         assert!(ready.is_some(), "it did not start:\n{}", daemon.log.text());
         for line in daemon.log.lines() {
@@ -54,16 +68,25 @@ impl Daemon {
 
     /// Starts one and waits for nothing: for daemons that are not to come up.
     pub(crate) fn spawn(home: Home, config: ConfigFile) -> Self {
+        Self::launch(home, config, |command| command)
+    }
+
+    /// Like [`spawn`](Self::spawn), by the command that `launched` makes of the usual one.
+    pub(crate) fn launch(
+        home: Home,
+        config: ConfigFile,
+        launched: impl FnOnce(process::Command) -> process::Command,
+    ) -> Self {
         let path = home.write(&config);
-        let mut child = binary()
+        let mut command = binary();
+        command
             .args(["run", "--log-format", "json", "--config"])
             .arg(path)
             .current_dir(home.path())
             .envs(config.env)
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::piped());
+        let mut child = launched(command).spawn().unwrap();
         let log = Log::follow(child.stderr.take().unwrap());
         Self {
             child,
