@@ -5,8 +5,21 @@
 
 mod harness;
 
+mod adopting;
 mod bad_input;
+mod confirming;
+mod figures;
+mod logs;
+mod mixed;
+mod quota;
+mod reconciling;
+mod reopening;
+mod rotation;
+mod seen;
 mod smoke;
+mod starting;
+mod throttled;
+mod unheard;
 mod webhook_answers;
 mod webhook_fields;
 mod webhook_limits;
