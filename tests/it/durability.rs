@@ -116,13 +116,11 @@ async fn a_restart_stops_what_is_overdue_by_deadline_then_id() {
     let daemon = Daemon::start_in(home, config()).await;
     sim.until(Wait::EndCalls { call: None, count: calls.len() }).await;
     let requests = sim.requests_to("end-call");
-    let mut order: Vec<_> = requests.iter().map(|one| one.call.clone().unwrap()).collect();
-    order.truncate(50);
-    // Those of one burst travel side by side.
-    for (burst, (seen, due)) in order.chunks(25).zip(calls.chunks(25)).enumerate() {
-        let mut seen = seen.to_vec();
-        seen.sort();
-        assert_eq!(seen, due, "burst {burst}: {order:?}");
+    let order: Vec<_> = requests.iter().map(|one| one.call.clone().unwrap()).collect();
+    // Those under way at once travel side by side: which arrives first is the network's doing.
+    for (place, call) in order.iter().enumerate() {
+        let due = calls.iter().position(|one| one == call).unwrap();
+        assert!(place.abs_diff(due) < 25, "{call} at {place} of {order:?}");
     }
     sim.until(Wait::Over { count: calls.len() }).await;
     daemon.stop().await;
@@ -162,6 +160,7 @@ async fn killed_in_the_middle(fault: &str) -> (Platform, Daemon, String) {
         ConfigFile::new()
             .platform(&sim)
             .set("enforcement.reconcile_every", "0s")
+            .set("enforcement.confirm_within", "500ms")
             .set("limits.total", "500ms")
     };
     let daemon = Daemon::start(config()).await;
