@@ -39,7 +39,7 @@ pub(super) fn of_start(error: &StartError) -> Exit {
     match error {
         StartError::Secret(_) | StartError::StoreUrl(_) | StartError::Platform(_) => Exit::Config,
         StartError::Store(_) => Exit::Store,
-        StartError::Listen { .. } => Exit::Listener,
+        StartError::Listen { .. } | StartError::Inherited(_) => Exit::Listener,
     }
 }
 

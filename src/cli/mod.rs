@@ -1,10 +1,12 @@
 //! Layer 4: the commands (spec §2), a file each, and the one table from errors to exit codes.
 
 mod check;
+mod completions;
 mod demo;
 mod exit;
 pub mod healthcheck;
 mod init;
+mod man;
 mod run;
 mod sim;
 
@@ -54,6 +56,12 @@ enum Command {
     /// Asks the configured listener whether the daemon is ready.
     #[command(after_help = "Example:\n  callwarden healthcheck --config callwarden.toml")]
     Healthcheck(ConfigPath),
+    /// Prints the completion script of a shell.
+    #[command(after_help = completions::EXAMPLE)]
+    Completions(completions::Arguments),
+    /// Prints the man page.
+    #[command(after_help = man::EXAMPLE)]
+    Man,
 }
 
 /// Where the config is.
@@ -96,6 +104,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Init => init::run(),
         Command::Healthcheck(config) => ask_for_health(&config),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man => man::run(),
     };
     ended.unwrap_or_else(|error| told(&error)).into()
 }

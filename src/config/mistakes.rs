@@ -132,7 +132,8 @@ mistakes! {
     unsupported_scheme: with("webhook", "scheme = \"standard-webhooks\"");
     unsupported_postgres: with("store", "url = \"postgres://me:hunter2@db/calls\"");
     unsupported_sections: format!("{GOOD}[notify]\nurl = \"https://x\"\n[heartbeat]\n[coverage]\n");
-    unsupported_enforcement: with("enforcement", "surge_limit = \"20%\"");
+    surge_limit_of_more_than_all: with("enforcement", "surge_limit = \"120%\"");
+    surge_limit_without_unit: with("enforcement", "surge_limit = 0.2");
 }
 
 // Secrets.

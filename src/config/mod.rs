@@ -12,6 +12,7 @@ mod leaf;
 mod mistake;
 mod print;
 mod reader;
+mod rule;
 mod secret;
 mod suggest;
 mod summary;

@@ -93,6 +93,7 @@ fn the_defaults_are_the_specifications() {
             give_up_after: HOUR,
             reconcile_every: Some(MINUTE),
             adopt: Adopt::All,
+            surge_limit: 20,
         }
     );
     assert_eq!(config.limits.total, Some(30 * MINUTE));

@@ -26,6 +26,8 @@ pub(super) enum Task {
     AdminListener,
     /// Tells systemd that all turns.
     Watchdog,
+    /// Tells systemd how things stand.
+    Status,
 }
 
 impl Task {
@@ -38,6 +40,7 @@ impl Task {
             Self::WebhookListener => "webhook listener",
             Self::AdminListener => "admin listener",
             Self::Watchdog => "watchdog",
+            Self::Status => "status",
         }
     }
 }

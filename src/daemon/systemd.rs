@@ -5,6 +5,8 @@ use std::{io, time::Duration};
 
 use sd_notify::NotifyState;
 
+use crate::config::{Env as _, ProcessEnv};
+
 /// Recovery is done and the listeners are open: `READY=1`, also at the end of a reload.
 pub fn ready() {
     tell(&[NotifyState::Ready]);
@@ -33,6 +35,12 @@ pub fn status(text: &str) {
 /// Timer loop and listener turn: `WATCHDOG=1`.
 pub fn watchdog() {
     tell(&[NotifyState::Watchdog]);
+}
+
+/// Whether anybody listens to what is told.
+#[must_use]
+pub fn is_there() -> bool {
+    ProcessEnv.var("NOTIFY_SOCKET").is_ok()
 }
 
 /// How often to call [`watchdog`]: half of what `$WATCHDOG_USEC` allows; `None` where nobody waits

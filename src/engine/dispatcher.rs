@@ -92,8 +92,9 @@ impl Dispatcher {
             return self.shared.desk.pop_listing();
         }
         let share = self.shared.signs.listing_share();
+        let (most, span) = self.shared.tuning().quota;
         let mut part = self.shared.listing_part();
-        part.reconfigure(share.of(self.shared.quota_most), self.shared.quota_span);
+        part.reconfigure(share.of(most), span);
         let may_list = part.poll(now) == Poll::Go;
         drop(part);
         self.shared.desk.pop(may_list.then_some(share), now)

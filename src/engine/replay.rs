@@ -98,8 +98,8 @@ impl Replay {
             return false;
         }
         let path = PathNames { agent: Some(agent.as_str()), event: delivered.event.as_deref() };
-        let pointers = self.shared.pointers();
-        let decoded = decode(delivered.body.as_bytes(), &path, &pointers);
+        let tuning = self.shared.tuning();
+        let decoded = decode(delivered.body.as_bytes(), &path, &tuning.pointers);
         let Ok(What::Event(mut heard)) = decoded.map(|decoded| decoded.what) else { return false };
         let id = match &heard.call {
             CallName::Id(id) | CallName::Sid(id) | CallName::Both { id, .. } => id,

@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod call;
 pub mod change;
+pub mod context;
 pub mod deadline;
 pub mod decode;
 pub mod event;
@@ -11,15 +12,20 @@ pub mod health;
 pub mod ids;
 pub mod listing;
 pub mod lookup;
+pub mod operator;
 pub mod outcome;
+pub mod pattern;
 pub mod platform;
 pub mod policy;
 pub mod queue;
 pub mod quota;
+pub mod rule;
 #[cfg(test)]
 mod scene;
 pub mod stop;
+pub mod surge;
 pub mod time;
 pub mod trail;
 mod turn;
+pub mod until;
 pub mod view;

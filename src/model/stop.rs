@@ -173,6 +173,18 @@ impl Stop {
         Self { attempts: self.attempts, target: self.target.clone(), ..Self::default() }
     }
 
+    /// Whether it leaves the call alone, though its deadline is passed, and nothing is under way.
+    pub(super) fn waits(&self) -> bool {
+        self.begun.is_some() && self.next == Next::Idle
+    }
+
+    /// Leaves the call alone: it is only observed. What is under way stays so.
+    pub(super) fn wait(&mut self) {
+        if !self.under_way {
+            self.next = Next::Idle;
+        }
+    }
+
     /// Takes the stop back: the deadline has moved, and no request was accepted.
     pub(super) fn take_back(&mut self) {
         self.begun = None;
