@@ -50,7 +50,7 @@ async fn a_store_that_fails_holds_no_stop_back_and_heals() {
     daemon.until_outcome(&later, "stopped").await;
 
     daemon.limit_files(None);
-    let mended = std::time::Duration::from_secs(5);
+    let mended = Duration::from_secs(5);
     let healing = tokio::time::timeout(mended, daemon.until_check("store", "pass")).await;
     assert!(healing.is_ok(), "not healed within {mended:?}");
     assert_eq!(post(&daemon, "phone_call_started", "after").await.result(), "tracked");

@@ -76,6 +76,15 @@ impl Request {
         let shown = || format!("{} {}", self.method, self.target);
         Answer::parse(&answer).unwrap_or_else(|| panic!("no answer to {}: {answer:?}", shown()))
     }
+
+    /// Like [`send`](Self::send), for whom it may be that nobody is there.
+    pub(crate) async fn try_send(&self, addr: SocketAddr) -> Option<Answer> {
+        let mut stream = TcpStream::connect(addr).await.ok()?;
+        stream.write_all(&self.bytes(addr)).await.ok()?;
+        let mut answer = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut answer)).await.ok()?.ok()?;
+        Answer::parse(&answer)
+    }
 }
 
 /// Sends bytes on a connection of their own and returns all that comes until it is closed.

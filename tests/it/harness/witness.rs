@@ -36,13 +36,6 @@ impl Platform {
         let event = events.iter().find(|one| one.event.strip_prefix("event_") == Some(event));
         event.expect("it happened").at / 1000 * 1000
     }
-
-    /// When an event last happened in a call, to the millisecond that its webhook tells.
-    pub(crate) fn happened_last(&self, call: &str, event: &str) -> Micros {
-        let events = self.call(call).unwrap().events;
-        let event = events.iter().rev().find(|one| one.event.strip_prefix("event_") == Some(event));
-        event.expect("it happened").at / 1000 * 1000
-    }
 }
 
 impl Daemon {
