@@ -46,7 +46,8 @@ fn units(folder: &Path) -> Vec<String> {
         let from = entry.unwrap().path();
         let to = folder.join(from.file_name().unwrap());
         let text = fs::read_to_string(&from).unwrap();
-        fs::write(&to, text.replace("/usr/bin/callwarden", env!("CARGO_BIN_EXE_callwarden"))).unwrap();
+        fs::write(&to, text.replace("/usr/bin/callwarden", env!("CARGO_BIN_EXE_callwarden")))
+            .unwrap();
         units.push(to.to_str().unwrap().to_owned());
     }
     units.sort();
@@ -89,7 +90,10 @@ fn the_service_says_what_the_spec_says() {
     let files = unit.lines().find_map(|line| line.strip_prefix("LimitNOFILE=")).unwrap();
     assert!(files.parse::<u32>().unwrap() >= 1024 + 256);
     let reload: Vec<_> = unit.lines().filter(|line| line.starts_with("ExecReload=")).collect();
-    assert!(reload[0].contains("callwarden check") && reload[1].contains("kill -HUP"), "{reload:?}");
+    assert!(
+        reload[0].contains("callwarden check") && reload[1].contains("kill -HUP"),
+        "{reload:?}"
+    );
 }
 
 /// The metrics that a text names.
@@ -205,14 +209,16 @@ fn every_block_of_the_install_guide_is_run_or_says_why_not() {
         inside = !inside;
         if inside {
             let mark = lines[at - 1];
-            let marked = mark.starts_with("<!-- run: ") || mark.starts_with("<!-- not run: it takes ");
+            let marked =
+                mark.starts_with("<!-- run: ") || mark.starts_with("<!-- not run: it takes ");
             assert!(marked, "line {}: {line}", at + 1);
         }
     }
     let test = fs::read_to_string(repository().join("packaging/test")).unwrap();
     for name in lines.iter().filter_map(|line| line.strip_prefix("<!-- run: ")) {
         let name = name.strip_suffix(" -->").unwrap();
-        let is_run = name == "packaging/test" || test.contains(&format!("step {name}"));
+        let calls = [format!("step {name}\n"), format!("block {name} ")];
+        let is_run = name == "packaging/test" || calls.iter().any(|call| test.contains(call));
         assert!(is_run, "packaging/test does not run {name}");
     }
 }

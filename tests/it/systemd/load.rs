@@ -49,7 +49,8 @@ impl Load {
         let counts = Arc::new(Counts::default());
         let (told, answered) = watch::channel(0);
         let (stop, stopped) = watch::channel(false);
-        let sender = TaskTracker::new().spawn(send(addr, per_second, Arc::clone(&counts), told, stopped));
+        let sender =
+            TaskTracker::new().spawn(send(addr, per_second, Arc::clone(&counts), told, stopped));
         Self { counts, answered, stop, sender }
     }
 
