@@ -4,6 +4,12 @@
 //! It reads the source as text. What it cannot see, such as a macro that hides an import, review
 //! has to.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::string_slice,
+    reason = "helpers of tests are tests too; places come from match_indices and find"
+)]
+
 use std::{
     collections::BTreeSet,
     fs,

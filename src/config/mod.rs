@@ -4,7 +4,7 @@
 mod advice;
 mod checked;
 mod cross;
-mod duration;
+pub(crate) mod duration;
 mod env;
 mod error;
 mod file;

@@ -396,9 +396,16 @@ impl Calls {
         self.tell_timer(entry.wakeup, call, &policy);
         entry.wakeup = call.wakeup(&policy);
         let send = self.hand_on(call, effects);
-        if call.ended.is_some() && before.ended.is_none() {
-            self.unended.fetch_sub(1, Ordering::Relaxed);
-            self.desk.forget(&call.id);
+        match (before.ended.is_some(), call.ended.is_some()) {
+            (false, true) => {
+                self.unended.fetch_sub(1, Ordering::Relaxed);
+                self.desk.forget(&call.id);
+            }
+            // Live again: what is live is taken on, whatever `max_calls` says.
+            (true, false) => {
+                self.unended.fetch_add(1, Ordering::Relaxed);
+            }
+            (false, false) | (true, true) => {}
         }
         self.tally.moved(&before, call);
         Changed { call: call.clone(), ticket: None, taken, notes, send }

@@ -94,10 +94,11 @@ impl Shared {
             self.listed(Lister::Reconcile, leave, failure, &meter, token);
             match answer {
                 Ok(page) => {
-                    pass.heard(&page);
                     for row in &page.rows {
-                        self.take_listed(row).await;
+                        let first = pass.shows(row);
+                        self.take_listed(row, first).await;
                     }
+                    pass.heard(&page);
                 }
                 Err(failure) => {
                     debug!(status, page, %failure, "a page of active calls could not be had");
@@ -184,13 +185,13 @@ impl Shared {
         self.desk.finished(&Next::Listing(lister as u8));
     }
 
-    /// A listing of active calls showed this row.
-    async fn take_listed(&self, row: &Row) {
+    /// A listing of active calls showed this row; `first`: the first one of that call.
+    async fn take_listed(&self, row: &Row, first: bool) {
         if let Some(sid) = &row.sid {
             // A call first heard of by its sid alone has its id now.
             self.name(sid, &row.id, sid);
         }
-        if let Some(changed) = self.calls.show(row, true) {
+        if let Some(changed) = self.calls.show(row, first) {
             return self.events.tell(&changed);
         }
         if row.status.is_over() {
@@ -198,7 +199,7 @@ impl Shared {
         }
         // A store that cannot be asked holds no call back: what it knows is joined in later.
         let unchecked = !self.fetch(&row.id).await;
-        let known = self.calls.show(row, true);
+        let known = self.calls.show(row, first);
         let changed = match known {
             Some(changed) => changed,
             None if !listing::is_adopted(row, &self.tuning().adopt, |agent| self.knows(agent)) => {

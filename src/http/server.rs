@@ -16,7 +16,7 @@ use axum::{
     Json, Router,
     body::Body,
     extract::ConnectInfo,
-    http::{Request, Response, StatusCode},
+    http::{HeaderValue, Request, Response, StatusCode, header::CONNECTION},
     response::IntoResponse,
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -50,7 +50,10 @@ pub struct Limits {
     pub head: Duration,
     /// So long an answer may wait for a client that does not read.
     pub write: Duration,
-    /// From the stop to the cut of connections that are still at it.
+    /// From the stop to the end of connections that are idle: what their clients sent before they
+    /// could know of it is answered, with `Connection: close`.
+    pub linger: Duration,
+    /// From then to the cut of connections that are still at it.
     pub drain: Duration,
 }
 
@@ -62,6 +65,7 @@ impl Limits {
             connections: max_connections,
             head: Duration::from_secs(10),
             write: Duration::from_secs(30),
+            linger: Duration::from_millis(250),
             drain: Duration::from_secs(5),
         }
     }
@@ -152,7 +156,8 @@ async fn connection(
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let answer = service_fn(move |request| answer(app.clone(), peer, request));
+    let stopping = stop.clone();
+    let answer = service_fn(move |request| answer(app.clone(), peer, request, stopping.clone()));
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -165,9 +170,14 @@ async fn connection(
     );
     let served = tokio::select! {
         served = connection.as_mut() => Some(served),
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            timeout(limits.drain, connection).await.ok()
+        // hyper closes at once what is idle or not read from yet, and a request that lies in the
+        // socket unread is then answered by a reset.
+        () = stop.cancelled() => match timeout(limits.linger, connection.as_mut()).await {
+            Ok(served) => Some(served),
+            Err(_) => {
+                connection.as_mut().graceful_shutdown();
+                timeout(limits.drain, connection).await.ok()
+            }
         }
     };
     match served {
@@ -185,16 +195,21 @@ async fn answer(
     mut app: Router,
     peer: SocketAddr,
     request: Request<Incoming>,
+    stopping: CancellationToken,
 ) -> Result<Response<Body>, Infallible> {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
-    app.call(request).await
+    let mut answer = app.call(request).await?;
+    if stopping.is_cancelled() {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(answer)
 }
 
 /// Waits until every slot is free again: then no connection is open.
 async fn drained(slots: &Semaphore, limits: Limits) {
     // Connections cut themselves at `limits.drain`; the second is for them to do so.
-    let bound = limits.drain + Duration::from_secs(1);
+    let bound = limits.linger + limits.drain + Duration::from_secs(1);
     if timeout(bound, slots.acquire_many(limits.connections)).await.is_err() {
         tracing::warn!("connections were still open when the listener ended");
     }

@@ -23,7 +23,7 @@ use super::{
     ask::{Questions, Why},
     change::{Change, Event},
     context::{Context, Known},
-    deadline::{Anchors, Deadline, Deadlines},
+    deadline::{Anchors, Applied, Deadline, Deadlines},
     event::EventKind,
     facts::Facts,
     ids::CallId,
@@ -268,6 +268,12 @@ impl Call {
     #[must_use]
     pub fn rule(&self) -> Option<&str> {
         self.rule.as_deref()
+    }
+
+    /// When a limit of it is passed.
+    #[must_use]
+    pub fn deadline_of(&self, limit: &Applied<'_>, now: Moment) -> Option<Deadline> {
+        limit.deadline(&self.anchors, now)
     }
 
     /// What rules can ask of it.

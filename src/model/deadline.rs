@@ -239,7 +239,9 @@ impl<'p> InForce<'p> {
         let answered = facts.answered();
         let connected = facts.connected().filter(|_| facts.talking().is_none());
         let (started, general) = (facts.started(), self.general);
-        let of = |pick: fn(&Limits) -> Option<Duration>| self.rule.and_then(pick).or(pick(general));
+        let of = |pick: fn(&Limits) -> Option<Duration>| {
+            self.rule.and_then(pick).or_else(|| pick(general))
+        };
         let marks = [
             (Limit::Total, self.total, Some(facts.began())),
             (Limit::Ringing, of(|it| it.ringing), started.filter(|_| answered.is_none())),

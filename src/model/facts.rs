@@ -182,7 +182,7 @@ impl Facts {
     pub fn of_row(row: &Row, seen: Wall) -> Self {
         let text = |value: &Option<Box<str>>| value.clone().map(|value| Told { at: seen, value });
         Self {
-            row_started: row.started_at.map(|at| at.min(seen)),
+            row_started: row.started_at.map(|at| latest(at).min(seen)),
             row_connected: row.status.is_connected().then_some(seen),
             row_over: row.status.is_over().then_some(Span { first: seen, last: seen }),
             row_completed: row.status == Status::Completed,
@@ -436,6 +436,13 @@ impl Agent {
 pub fn is_believable(at: Wall, now: Wall, max_age: Duration) -> bool {
     const AHEAD: Duration = Duration::from_secs(60);
     now.before(max_age) <= at && at <= now.after(AHEAD)
+}
+
+/// The latest instant that a row's time may mean: rows show whole seconds, cut, and in doubt the
+/// later instant holds (spec §1).
+fn latest(at: Wall) -> Wall {
+    const SECOND: i64 = 1_000_000;
+    if at.0 % SECOND == 0 { at.after(Duration::from_micros(999_999)) } else { at }
 }
 
 /// FNV-1a, 64 bits: stable over builds, since it is stored.

@@ -7,6 +7,7 @@ pub mod context;
 pub mod deadline;
 pub mod decode;
 pub mod event;
+pub mod explain;
 pub mod facts;
 pub mod health;
 pub mod ids;

@@ -3,7 +3,8 @@
 use crate::harness::Command;
 
 /// Every command that has a help.
-const COMMANDS: [&str; 6] = ["run", "demo", "sim", "check", "init", "healthcheck"];
+const COMMANDS: [&str; 8] =
+    ["run", "demo", "sim", "check", "init", "healthcheck", "completions", "man"];
 
 #[test]
 fn the_help_lists_every_command() {

@@ -187,6 +187,8 @@ impl World<'_> {
             Outcome::Completed | Outcome::NotConnected => told && !witness.accepted,
             Outcome::Raced => told && !witness.accepted && has_begun,
             Outcome::Stopped => (told || borne_out) && (witness.accepted || witness.lost),
+            // No rule of these plans observes, and no operator is at work.
+            Outcome::Observed | Outcome::Released => false,
             Outcome::Failed => witness.answered.is_some() || witness.disturbed,
         };
         assert!(is_borne_out, "{ended:?} rests on nothing: {witness:?}");

@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    process::{Child, Stdio},
+    process::{self, Child, Stdio},
     thread,
 };
 
@@ -44,6 +44,21 @@ impl Daemon {
     pub(crate) async fn start_expecting(home: Home, config: ConfigFile, errors: &[&str]) -> Self {
         let mut daemon = Self::spawn(home, config);
         errors.iter().for_each(|error| daemon.expect_error(error));
+        daemon.until_ready().await
+    }
+
+    /// Starts `launched`, a command of the binary as [`launch`](Self::launch) takes it, and waits
+    /// until it is ready.
+    pub(crate) async fn start_as(
+        home: Home,
+        config: ConfigFile,
+        launched: impl FnOnce(process::Command) -> process::Command,
+    ) -> Self {
+        Self::launch(home, config, launched).until_ready().await
+    }
+
+    async fn until_ready(self) -> Self {
+        let mut daemon = self;
         let ready = daemon.log.until(|line| line.field("message") == "ready").await;
         assert!(ready.is_some(), "it did not start:\n{}", daemon.log.text());
         for line in daemon.log.lines() {
@@ -63,16 +78,25 @@ impl Daemon {
 
     /// Starts one and waits for nothing: for daemons that are not to come up.
     pub(crate) fn spawn(home: Home, config: ConfigFile) -> Self {
+        Self::launch(home, config, |command| command)
+    }
+
+    /// Like [`spawn`](Self::spawn), by the command that `launched` makes of the usual one.
+    pub(crate) fn launch(
+        home: Home,
+        config: ConfigFile,
+        launched: impl FnOnce(process::Command) -> process::Command,
+    ) -> Self {
         let path = home.write(&config);
-        let mut child = command::limited(config.files)
+        let mut command = command::limited(config.files);
+        command
             .args(["run", "--config"])
             .arg(path)
             .current_dir(home.path())
             .envs(config.env)
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::piped());
+        let mut child = launched(command).spawn().unwrap();
         let log = Log::follow(child.stderr.take().unwrap());
         Self {
             child,
