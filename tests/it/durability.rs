@@ -9,7 +9,7 @@ use callwarden::sim::{Script, Wait};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::harness::{ConfigFile, Daemon, Platform, Webhook, micros_of, now_and};
+use crate::harness::{ConfigFile, Daemon, Platform, Webhook, micros_of, now_and, webhook_event};
 
 /// Posts events of new calls until nobody answers; notes each that was acknowledged.
 async fn post_until_killed(daemon: &Daemon, life: usize, acked: &Arc<Mutex<Vec<String>>>) {
@@ -123,6 +123,43 @@ async fn a_restart_stops_what_is_overdue_by_deadline_then_id() {
         assert!(place.abs_diff(due) < 25, "{call} at {place} of {order:?}");
     }
     sim.until(Wait::Over { count: calls.len() }).await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_thousand_calls_due_at_once_are_each_stopped_once() {
+    const CALLS: usize = 1_000;
+    let sim = Platform::start().await;
+    let config = |total| {
+        ConfigFile::new()
+            .platform(&sim)
+            .set("enforcement.reconcile_every", "0s")
+            .set("limits.total", total)
+    };
+    let daemon = Daemon::start(config("30m")).await;
+    let calls = silent_calls(&sim, CALLS).await;
+    let mut senders = JoinSet::new();
+    for calls in calls.chunks(CALLS / 8) {
+        let (addr, calls) = (daemon.addr(), calls.to_vec());
+        senders.spawn(async move {
+            for call in calls {
+                let event = webhook_event("phone_call_started", &call);
+                assert_eq!(Webhook::to(addr).json(&event).send().await.result(), "tracked");
+            }
+        });
+    }
+    while let Some(sent) = senders.join_next().await {
+        sent.unwrap();
+    }
+    let home = daemon.stop().await;
+    // By the new limit all of them are overdue, or will be within the second.
+    let daemon = Daemon::start_in(home, config("1s")).await;
+    sim.until(Wait::Over { count: CALLS }).await;
+    let mut requests: Vec<_> =
+        sim.requests_to("end-call").into_iter().map(|one| one.call.unwrap()).collect();
+    assert_eq!(requests.len(), CALLS, "some were asked for twice");
+    requests.sort();
+    assert_eq!(requests, calls);
     daemon.stop().await;
 }
 

@@ -81,6 +81,32 @@ async fn a_store_that_another_program_locks_is_a_store_that_fails() {
     daemon.stop().await;
 }
 
+/// Those too who came while the commit was failing: the platform would wait for them in vain.
+#[tokio::test]
+async fn whoever_waits_when_the_store_fails_is_told_at_once() {
+    let mut daemon = Daemon::start(ConfigFile::new()).await;
+    daemon.expect_error(FAILS);
+    let other = Connection::open(daemon.home().store()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waiting = async {
+        let mut posts = tokio::task::JoinSet::new();
+        for n in 0..16 {
+            let event = webhook_event("phone_call_started", &format!("call-{n}"));
+            let webhook = daemon.webhook().json(&event);
+            posts.spawn(async move { webhook.send().await });
+        }
+        while let Some(answer) = posts.join_next().await {
+            assert_refused_for_now(&answer.unwrap());
+        }
+    };
+    // SQLite waits 2 s for the lock, and a webhook would wait 10 s for a commit.
+    let all = tokio::time::timeout(Duration::from_secs(8), waiting).await;
+    assert!(all.is_ok(), "one waits for a commit that is not made");
+    other.execute_batch("ROLLBACK").unwrap();
+    daemon.until_check("store", "pass").await;
+    daemon.stop().await;
+}
+
 /// A commit that takes long: the intent is waited for a tenth of a second, and no longer.
 #[tokio::test]
 async fn a_slow_store_holds_no_stop_back() {
