@@ -113,7 +113,7 @@ mod tests {
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_nonblocking(true).unwrap();
-        let told = Command::new(std::env::current_exe().unwrap())
+        let told = Command::new(env::current_exe().unwrap())
             .args(["--exact", TOLD])
             .env("NOTIFY_SOCKET", &path)
             .env("WATCHDOG_USEC", "30000000")
