@@ -44,8 +44,10 @@ async fn answering(headers: &str, body: &str) -> String {
 
 /// How long health says that everything pauses after such an answer, once it says so.
 async fn pause(headers: &str, body: &str) -> Duration {
-    let url = answering(headers, body).await;
-    let daemon = Daemon::start(ConfigFile::new().set("platform.base_url", url)).await;
+    let config = ConfigFile::new()
+        .set("platform.base_url", answering(headers, body).await)
+        .set("enforcement.reconcile_every", "1h");
+    let daemon = Daemon::start(config).await;
     let mut pause = Duration::ZERO;
     daemon
         .until("a pause shows", async || {
