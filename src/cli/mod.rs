@@ -4,11 +4,13 @@ mod check;
 mod completions;
 mod demo;
 mod exit;
+mod explain;
 pub mod healthcheck;
 mod init;
 mod man;
 mod run;
 mod sim;
+mod test;
 
 use std::{
     ffi::OsString,
@@ -50,6 +52,12 @@ enum Command {
     /// Validates the config and the secrets it names, and says what it amounts to.
     #[command(after_help = "Example:\n  callwarden check --config callwarden.toml --deny-warnings")]
     Check(check::Arguments),
+    /// Says what is read from a webhook's body, which rule and limit hold for its call, and why.
+    #[command(after_help = explain::EXAMPLE)]
+    Explain(explain::Arguments),
+    /// Runs cases that say what the policy is to do.
+    #[command(after_help = test::EXAMPLE)]
+    Test(test::Arguments),
     /// Prints the commented example config, which is also the defaults.
     #[command(after_help = "Example:\n  callwarden init > callwarden.toml")]
     Init,
@@ -102,6 +110,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Init => init::run(),
         Command::Healthcheck(config) => ask_for_health(&config),
         Command::Completions(arguments) => completions::run(&arguments),

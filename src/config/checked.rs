@@ -1,13 +1,18 @@
 //! The config as the rest of the program sees it (spec §3): once a [`Config`] exists, it is right.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::model::{
     decode::pointers::Pointers,
-    policy::{Adopt, Enforcement as StopPolicy, Limits, Policy},
+    policy::{Adopt, Enforcement as StopPolicy, Limits, Policy, Rules},
 };
 
 use super::{
@@ -35,6 +40,8 @@ pub struct Config {
     pub enforcement: Enforcement,
     /// `[limits]`
     pub limits: Limits,
+    /// `[[rule]]`
+    pub rules: Rules,
     /// The file it was read from.
     pub origin: Origin,
 }
@@ -45,12 +52,19 @@ impl Config {
     pub fn policy(&self) -> Policy {
         Policy {
             limits: self.limits.clone(),
+            rules: self.rules.clone(),
             enforcement: StopPolicy {
                 confirm_within: self.enforcement.confirm_within,
                 give_up_after: self.enforcement.give_up_after,
             },
             max_age: self.webhook.max_age,
         }
+    }
+
+    /// The file that it was read from.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.origin.source.path
     }
 
     /// The file's hash, for `callwarden_config_hash`: 48 bits, which a float holds exactly.
@@ -266,6 +280,8 @@ pub struct Enforcement {
     pub reconcile_every: Option<Duration>,
     /// Which listed calls are taken on.
     pub adopt: Adopt,
+    /// The share of the live calls, in percent, that a reload may newly put past their deadline.
+    pub surge_limit: u8,
 }
 
 /// Where a [`Config`] comes from.

@@ -13,7 +13,7 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// `span` in units from days to nanoseconds, read back as the same; `format_duration` of
 /// humantime counts in months of 30.44 days.
-pub(super) fn shown(span: Duration) -> String {
+pub(crate) fn shown(span: Duration) -> String {
     let seconds = span.as_secs();
     let rest = span.subsec_nanos();
     let units = [

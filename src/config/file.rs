@@ -1,13 +1,12 @@
 //! The config file's sections (spec §3), read from TOML's spanned table with every mistake kept.
 
-use std::{ops::Range, path::Path, sync::Arc, time::Duration};
+use std::{ops::Range, path::Path, sync::Arc};
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use crate::model::{
     decode::pointers::{Field, Pointers},
-    event::EventKind,
-    policy::{Adopt, Limits},
+    policy::{Adopt, Limits, Rules},
 };
 
 use super::{
@@ -22,6 +21,7 @@ use super::{
     leaf,
     mistake::Mistake,
     reader::{Fault, Reader, Section},
+    rule,
 };
 
 /// Reads a config file's `text`, refusing the keys listed as `unsupported`.
@@ -72,6 +72,7 @@ pub(super) fn parse(
         store: sections.store,
         enforcement: sections.enforcement,
         limits: sections.limits,
+        rules: sections.rules,
         origin: Origin { source, secrets },
     })
 }
@@ -98,6 +99,7 @@ struct Sections {
     store: Store,
     enforcement: Enforcement,
     limits: Limits,
+    rules: Rules,
 }
 
 /// `None` only where a mistake was reported.
@@ -109,6 +111,7 @@ fn config(root: &mut Section<'_, '_, '_>) -> Option<Sections> {
     let store = root.section("store", store);
     let enforcement = root.section("enforcement", enforcement);
     let limits = root.section("limits", limits);
+    let rules = rule::rules(root);
     cross::check(
         root,
         &cross::Parts {
@@ -129,6 +132,7 @@ fn config(root: &mut Section<'_, '_, '_>) -> Option<Sections> {
         store: store?,
         enforcement,
         limits,
+        rules,
     })
 }
 
@@ -236,6 +240,7 @@ fn enforcement(part: &mut Section<'_, '_, '_>) -> Enforcement {
             duration::within_or_off(SECOND / 10..=DAY),
         ),
         adopt: part.or("adopt", Adopt::All, leaf::adopt),
+        surge_limit: part.or("surge_limit", 20, leaf::percent),
     }
 }
 
@@ -248,16 +253,7 @@ fn limits(part: &mut Section<'_, '_, '_>) -> Limits {
             "total = \"30m\" (or unlimited = true, if no call is ever to be stopped for its length)",
         );
     }
-    let mut limit = |key| part.optional(key, a_limit);
-    let limits = Limits {
-        total: limit("total"),
-        ringing: limit("ringing"),
-        connected: limit("connected"),
-        talking: limit("talking"),
-        voicemail: limit("voicemail"),
-        no_conversation: limit("no_conversation"),
-        after: after(part),
-    };
+    let limits = rule::limits(part);
     if unlimited && limits.total.is_some() {
         part.conflict(
             "limits.unlimited",
@@ -269,16 +265,4 @@ fn limits(part: &mut Section<'_, '_, '_>) -> Limits {
         );
     }
     limits
-}
-
-/// Limits after events, in stored order.
-fn after(part: &mut Section<'_, '_, '_>) -> Vec<(EventKind, Duration)> {
-    let names: Vec<_> = EventKind::ALL.iter().map(|kind| kind.short_name()).collect();
-    let mut after = part.map("after", &names, EventKind::from_short_name, a_limit);
-    after.sort_by_key(|(kind, _)| *kind);
-    after
-}
-
-fn a_limit(value: &DeValue<'_>) -> Result<Duration, Mistake> {
-    duration::within(SECOND / 10..=30 * DAY)(value)
 }

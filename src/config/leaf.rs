@@ -147,6 +147,16 @@ pub(super) fn quota(value: &DeValue<'_>) -> Result<Quota, Mistake> {
     })
 }
 
+/// A share in percent.
+pub(super) fn percent(value: &DeValue<'_>) -> Result<u8, Mistake> {
+    const EXPECTED: &str = "a whole number of percent, such as \"20%\"";
+    let text = text(value, EXPECTED)?;
+    let percent = text.strip_suffix('%').and_then(|number| number.trim().parse().ok());
+    percent
+        .filter(|percent| *percent <= 100)
+        .ok_or_else(|| Mistake::bad(text, EXPECTED).mended("write \"0%\" to \"100%\""))
+}
+
 /// A file's path.
 pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, Mistake> {
     const EXPECTED: &str = "the path of a file";

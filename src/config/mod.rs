@@ -4,7 +4,7 @@
 mod advice;
 mod checked;
 mod cross;
-mod duration;
+pub(crate) mod duration;
 mod env;
 mod error;
 mod file;
@@ -12,6 +12,7 @@ mod leaf;
 mod mistake;
 mod print;
 mod reader;
+mod rule;
 mod secret;
 mod suggest;
 mod summary;

@@ -1,13 +1,5 @@
 //! Keys of the specification that this version does not have yet. To lift one, delete its line.
 
 /// Whole paths of keys and sections.
-pub(super) const UNSUPPORTED: &[&str] = &[
-    "coverage",
-    "enforcement.surge_limit",
-    "heartbeat",
-    "limits.until",
-    "notify",
-    "rule",
-    "server.tls",
-    "webhook.scheme",
-];
+pub(super) const UNSUPPORTED: &[&str] =
+    &["coverage", "heartbeat", "notify", "server.tls", "webhook.scheme"];

@@ -2,6 +2,7 @@
 //! signal or a fault, and drains in order (spec §8, §12).
 
 mod drain;
+mod reload;
 pub mod sockets;
 mod status;
 mod supervise;
@@ -11,11 +12,15 @@ mod wiring;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use self::{
+    reload::Reloader,
     sockets::{Inherited, InheritedError, Role},
     supervise::{Supervisor, Task},
     wiring::SharedEnv,
@@ -72,7 +77,7 @@ pub struct Daemon {
     engine: Engine,
     webhooks: Listener,
     admin: Option<Listener>,
-    settings: watch::Sender<Arc<webhook::Settings>>,
+    reloader: Reloader,
     readiness: Readiness,
     liveness: Liveness,
     /// Webhooks that are being taken in.
@@ -95,7 +100,7 @@ impl Daemon {
     /// # Errors
     ///
     /// [`StartError`] says what is in the way.
-    pub async fn build(config: &Config, env: SharedEnv) -> Result<Self, StartError> {
+    pub async fn build(config: Config, env: SharedEnv) -> Result<Self, StartError> {
         Self::build_on(config, env, Inherited::default()).await
     }
 
@@ -105,7 +110,7 @@ impl Daemon {
     ///
     /// [`StartError`] says what is in the way.
     pub async fn build_on(
-        config: &Config,
+        config: Config,
         env: SharedEnv,
         mut inherited: Inherited,
     ) -> Result<Self, StartError> {
@@ -140,11 +145,7 @@ impl Daemon {
         let engine = Engine::new(Parts {
             policy: config.policy(),
             max_calls: config.server.max_calls,
-            quota: (config.platform.requests.count, config.platform.requests.window),
-            reconcile_every: config.enforcement.reconcile_every,
-            adopt: config.enforcement.adopt.clone(),
-            pointers: settings.pointers.clone(),
-            history: config.store.history,
+            tuning: wiring::tuning(&config),
             store,
             client,
             token_reader: wiring::token_reader(config.platform.token.clone(), Arc::clone(&env)),
@@ -160,7 +161,7 @@ impl Daemon {
         let liveness = Liveness::default();
         let deliveries = TaskTracker::new();
         let (settings, told) = watch::channel(Arc::new(settings));
-        let details = wiring::details(config, access.as_ref());
+        let details = wiring::details(&config, access.as_ref());
         let probes = health::Probes {
             engine: engine.clone(),
             liveness: liveness.clone(),
@@ -181,11 +182,12 @@ impl Daemon {
             pulse: liveness.pulse(name, LISTENER_SILENT, engine.clock().now().mono),
         };
         let webhooks = listener(Task::WebhookListener, socket, app, "webhook listener");
-        let admin = admin_socket.zip(access).map(|(socket, access)| {
+        let admin = admin_socket.zip(access.clone()).map(|(socket, access)| {
             let app = admin::router(engine.clone(), access);
             listener(Task::AdminListener, socket, app, "admin listener")
         });
-        Ok(Self { engine, webhooks, admin, settings, readiness, liveness, deliveries, recovering })
+        let reloader = Reloader { env, running: config, engine: engine.clone(), settings, access };
+        Ok(Self { engine, webhooks, admin, reloader, readiness, liveness, deliveries, recovering })
     }
 
     /// Where webhooks, health and metrics are taken.
@@ -212,10 +214,19 @@ impl Daemon {
         &self.engine
     }
 
-    /// Turns until `stop`, or until a loop dies; then drains, within ten seconds.
-    pub async fn run(self, stop: CancellationToken) -> Ended {
-        let Self { engine, webhooks, admin, settings, readiness, liveness, deliveries, recovering } =
-            self;
+    /// Turns until `stop`, or until a loop dies; then drains, within ten seconds. Each message of
+    /// `reloads` has the config read anew.
+    pub async fn run(self, stop: CancellationToken, mut reloads: mpsc::Receiver<()>) -> Ended {
+        let Self {
+            engine,
+            webhooks,
+            admin,
+            mut reloader,
+            readiness,
+            liveness,
+            deliveries,
+            recovering,
+        } = self;
         let supervisor = Supervisor::default();
         let stages = drain::Stages::default();
         let requests = TaskTracker::new();
@@ -250,16 +261,28 @@ impl Daemon {
         }
         info!("ready");
 
+        let reloading = async {
+            while reloads.recv().await.is_some() {
+                reloader.reload().await;
+            }
+            // Nobody will ask for a reload any more.
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
-            () = stop.cancelled() => info!("asked to stop: draining"),
+            () = stop.cancelled() => {}
             () = supervisor.fatal() => {}
+            () = reloading => {}
+        }
+        // First of all, so that who reads that it drains never finds it ready.
+        let draining = readiness.hold("draining");
+        if !supervisor.is_fatal() {
+            info!("asked to stop: draining");
         }
         systemd::stopping();
         systemd::status("draining: answering and writing what is under way");
-        let draining = readiness.hold("draining");
         let clean =
             drain::drain(&engine, &stages, &supervisor, &deliveries, &connections, &requests).await;
-        drop((draining, settings));
+        drop(draining);
         match (supervisor.is_fatal(), clean) {
             (true, _) => Ended::Fault,
             (false, true) => Ended::Clean,

@@ -10,9 +10,9 @@ use crate::{
         Admin, Config, Env, RequiredHeader, SecretError, SecretSource, SignatureEncoding,
         SignatureHeader, SignaturePrefix, Webhook,
     },
-    engine::TokenReader,
+    engine::{TokenReader, Tuning},
     http::{
-        admin::{Access, AdminToken},
+        admin::Access,
         health::Details,
         verify::{Encoding, Scheme, Signature, Verifier},
         webhook::Settings,
@@ -76,10 +76,20 @@ pub(super) fn webhook_settings(webhook: &Webhook, env: &dyn Env) -> Result<Setti
     Ok(Settings { verifier, pointers: webhook.fields.clone() })
 }
 
+/// What a reload may change besides the policy.
+pub(super) fn tuning(config: &Config) -> Tuning {
+    Tuning {
+        quota: (config.platform.requests.count, config.platform.requests.window),
+        reconcile_every: config.enforcement.reconcile_every,
+        adopt: config.enforcement.adopt.clone(),
+        pointers: config.webhook.fields.clone(),
+        history: config.store.history,
+    }
+}
+
 /// What opens the admin API.
 pub(super) fn access(admin: &Admin, env: &dyn Env) -> Result<Access, SecretError> {
-    let token = AdminToken::new(&secret(&admin.token, env)?);
-    Ok(Access { token, hosts: admin.hosts.clone() })
+    Ok(Access::new(&secret(&admin.token, env)?, admin.hosts.clone()))
 }
 
 /// Who may see metrics, and health's details.

@@ -23,6 +23,7 @@ use crate::model::{
     change::{Change, Effect, Event, Note, Received},
     event::Heard,
     ids::CallId,
+    operator::{Order, Refused},
     platform::Row,
     policy::Policy,
     queue::Kind,
@@ -140,19 +141,32 @@ impl Calls {
         }
     }
 
+    /// Gives a call an operator's order, if its state allows it; `None` if it is not in memory.
+    pub(super) fn order(&self, id: &CallId, order: Order) -> Option<Result<Changed, Refused>> {
+        let mut entry = self.map.get_mut(id)?;
+        let act = match entry.call.ordered(order, self.clock.now().wall) {
+            Ok(act) => act,
+            Err(refused) => return Some(Err(refused)),
+        };
+        let changed = self.alter(&mut entry, &Event::Operator(act));
+        Some(Ok(Changed { ticket: self.ticket_of(&entry), ..changed }))
+    }
+
     /// A row that nobody asked for showed a call; `None` if the call is not in memory.
     pub(super) fn show(&self, row: &Row, listing: bool) -> Option<Changed> {
         self.change(&row.id, &Event::Shown { row, listing })
     }
 
-    /// A listing showed a call that we did not know.
-    pub(super) fn adopt(&self, row: &Row) -> Result<Changed, Full> {
+    /// A listing showed a call that we did not know. `unchecked`: nor could the store be asked.
+    pub(super) fn adopt(&self, row: &Row, unchecked: bool) -> Result<Changed, Full> {
         match self.map.entry(row.id.clone()) {
             Place::Occupied(mut place) => {
                 Ok(self.alter(place.get_mut(), &Event::Shown { row, listing: true }))
             }
             Place::Vacant(place) => {
-                let mut place = place.insert(self.admit(&row.id)?);
+                let mut entry = self.admit(&row.id)?;
+                entry.unchecked = unchecked;
+                let mut place = place.insert(entry);
                 Ok(self.alter(&mut place, &Event::Shown { row, listing: true }))
             }
         }
@@ -183,14 +197,21 @@ impl Calls {
     }
 
     /// Puts a call back that the store had, unless it is in memory already.
-    pub(super) fn restore(&self, call: Call, same_boot: bool) -> Option<Changed> {
+    /// `context` is what the store has of its context.
+    pub(super) fn restore(
+        &self,
+        call: Call,
+        same_boot: bool,
+        context: Option<&str>,
+    ) -> Option<Changed> {
         let Place::Vacant(place) = self.map.entry(call.id.clone()) else { return None };
         let is_over = call.ended.is_some();
         self.unended.fetch_add(usize::from(!is_over), Ordering::Relaxed);
         self.tally.enter(call.state());
         let mut entry = Entry { saved: call.version, ..Entry::new(call) };
         // An ended call rests: nothing of it is due, and nothing is to be said again.
-        let changed = (!is_over).then(|| self.alter(&mut entry, &Event::Restored { same_boot }));
+        let event = Event::Restored { same_boot, context };
+        let changed = (!is_over).then(|| self.alter(&mut entry, &event));
         place.insert(entry);
         changed
     }
@@ -244,13 +265,24 @@ impl Calls {
         self.map.iter().filter(|e| e.unchecked).map(|e| e.key().clone()).collect()
     }
 
-    /// The store was asked about the call, and had `stored`: its facts are joined in.
-    pub(super) fn check(&self, id: &CallId, stored: Option<&Call>) {
+    /// The store was asked about the call, and had `stored`, with that context: its facts are joined
+    /// in.
+    pub(super) fn check(&self, id: &CallId, stored: Option<&Call>, context: Option<&str>) {
         let Some(mut entry) = self.map.get_mut(id) else { return };
         entry.unchecked = false;
         if let Some(stored) = stored {
             entry.call.version = entry.call.version.max(stored.version);
             self.alter(&mut entry, &Event::Joined(stored));
+            self.alter(&mut entry, &Event::PolicyChanged { context });
+        }
+    }
+
+    /// The wall clock has stepped: calls with a limit that is its own are looked at anew.
+    pub(super) fn follow_wall(&self, mut told: impl FnMut(&Changed)) {
+        for mut entry in self.map.iter_mut() {
+            if entry.call.follows_wall() {
+                told(&self.alter(&mut entry, &Event::Woke));
+            }
         }
     }
 
@@ -308,6 +340,11 @@ impl Calls {
         Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Puts another policy in force, from the next event of each call on.
+    pub(super) fn set_policy(&self, policy: Policy) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+
     /// How many calls are in memory.
     pub(super) fn len(&self) -> usize {
         self.map.len()
@@ -359,9 +396,16 @@ impl Calls {
         self.tell_timer(entry.wakeup, call, &policy);
         entry.wakeup = call.wakeup(&policy);
         let send = self.hand_on(call, effects);
-        if call.ended.is_some() && before.ended.is_none() {
-            self.unended.fetch_sub(1, Ordering::Relaxed);
-            self.desk.forget(&call.id);
+        match (before.ended.is_some(), call.ended.is_some()) {
+            (false, true) => {
+                self.unended.fetch_sub(1, Ordering::Relaxed);
+                self.desk.forget(&call.id);
+            }
+            // Live again: what is live is taken on, whatever `max_calls` says.
+            (true, false) => {
+                self.unended.fetch_add(1, Ordering::Relaxed);
+            }
+            (false, false) | (true, true) => {}
         }
         self.tally.moved(&before, call);
         Changed { call: call.clone(), ticket: None, taken, notes, send }

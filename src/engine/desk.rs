@@ -12,7 +12,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::model::{
     ids::CallId,
-    lookup::{Lookup, Sweep},
+    lookup::{Lookup, Query, Step, Sweeps},
     queue::{Kind, Next, Queue, Share},
     quota::Slot,
     time::Mono,
@@ -31,16 +31,44 @@ struct State {
     lookups: HashMap<CallId, Begun>,
     /// Those who wait for leave to list, by what they list.
     listers: HashMap<u8, oneshot::Sender<Leave>>,
-    sweep: Sweep,
+    sweeps: Sweeps,
+    /// Look-ups that wait for another's page.
+    parked: HashMap<CallId, Begun>,
+    /// Confirmations under way.
+    confirming: usize,
     /// Taken out of the queue, and not settled yet.
     in_hand: Option<CallId>,
 }
 
 /// A look-up between two of its requests.
+#[derive(Clone)]
 pub(super) struct Begun {
     pub(super) lookup: Lookup,
     pub(super) kind: Kind,
     pub(super) deadline: Mono,
+}
+
+/// What a look-up asks next.
+pub(super) enum Asks {
+    /// This.
+    For(Query),
+    /// Nothing yet: another has asked for a page that may answer.
+    Waits,
+    /// Nothing more.
+    Nothing,
+}
+
+impl State {
+    /// Look-ups that need not wait for a page any more take their turn again.
+    fn unpark(&mut self, now: Mono) {
+        let Self { parked, sweeps, .. } = self;
+        let goes_on = |_: &CallId, begun: &mut Begun| !begun.lookup.is_held(sweeps, now);
+        let unparked: Vec<_> = parked.extract_if(goes_on).collect();
+        for (id, begun) in unparked {
+            self.queue.want(begun.kind, begun.deadline, id.clone());
+            self.lookups.insert(id, begun);
+        }
+    }
 }
 
 /// Who lists.
@@ -70,8 +98,11 @@ impl Desk {
     /// The call wants to be looked up.
     pub(super) fn look_up(&self, kind: Kind, deadline: Mono, id: &CallId) {
         let mut state = self.state();
-        // A look-up that has become part of the stop waits among the stops, and nowhere else.
+        // A look-up that has become part of the stop waits among the stops, and nowhere else; and
+        // what was asked for another reason, before now, is no part of it.
         state.queue.forget_lookup(id);
+        state.lookups.remove(id);
+        state.parked.remove(id);
         state.queue.want(kind, deadline, id.clone());
         drop(state);
         self.told.notify_one();
@@ -86,21 +117,35 @@ impl Desk {
         self.told.notify_one();
     }
 
-    /// The look-up of this call that has begun.
-    pub(super) fn begun(&self, id: &CallId) -> Option<Begun> {
-        self.state().lookups.remove(id)
+    /// The look-up of this call that has begun as one of this kind.
+    pub(super) fn begun(&self, id: &CallId, kind: Kind) -> Option<Begun> {
+        self.state().lookups.remove(id).filter(|begun| begun.kind == kind)
     }
 
-    /// The page of all calls to look at, if so many wait that one is worth it.
-    pub(super) fn sweep(&self, now: Mono) -> Option<u32> {
+    /// What a look-up asks next. One that waits is kept here until then.
+    pub(super) fn next_query(&self, id: &CallId, begun: &mut Begun, now: Mono) -> Asks {
         let mut state = self.state();
-        let waiting = state.queue.len(Kind::Confirm) + 1;
-        state.sweep.next_page(waiting, now)
+        let waiting = state.queue.len(Kind::Confirm) + state.parked.len() + state.confirming + 1;
+        match begun.lookup.next_step(&mut state.sweeps, waiting, now) {
+            Step::Ask(query) => Asks::For(query),
+            Step::Done => Asks::Nothing,
+            Step::Wait => {
+                state.parked.insert(id.clone(), begun.clone());
+                Asks::Waits
+            }
+        }
     }
 
-    /// How many pages of all calls there are.
-    pub(super) fn swept(&self, last_page: u32) {
-        self.state().sweep.heard(last_page);
+    /// The answer to a look-up's request is there: with `last_page` unless it told nothing. Whoever
+    /// waited for it goes on.
+    pub(super) fn heard(&self, query: &Query, last_page: Option<u32>) {
+        self.state().sweeps.heard(query, last_page);
+        self.told.notify_one();
+    }
+
+    /// Whether look-ups wait for a page.
+    pub(super) fn has_parked(&self) -> bool {
+        !self.state().parked.is_empty()
     }
 
     /// Waits for leave to ask for one page.
@@ -129,6 +174,7 @@ impl Desk {
         let mut state = self.state();
         state.queue.forget(id);
         state.lookups.remove(id);
+        state.parked.remove(id);
     }
 
     /// Whether something of the call waits, or is under way.
@@ -136,13 +182,15 @@ impl Desk {
         let state = self.state();
         state.queue.is_queued(id)
             || state.queue.is_under_way(id)
+            || state.parked.contains_key(id)
             || state.in_hand.as_ref() == Some(id)
     }
 
     /// Takes out what leaves next. A call is in hand until [`started`](Self::started) or
     /// [`put_down`](Self::put_down). `listing` is `None` while the listings' part is used up.
-    pub(super) fn pop(&self, listing: Option<Share>) -> Option<Next> {
+    pub(super) fn pop(&self, listing: Option<Share>, now: Mono) -> Option<Next> {
         let mut state = self.state();
+        state.unpark(now);
         let next = state.queue.pop(listing)?;
         if let Next::Call(_, id) = &next {
             state.in_hand = Some(id.clone());
@@ -159,6 +207,7 @@ impl Desk {
     pub(super) fn started(&self, next: &Next) {
         let mut state = self.state();
         state.in_hand = None;
+        state.confirming += usize::from(is_confirmation(next));
         state.queue.started(next);
     }
 
@@ -169,7 +218,10 @@ impl Desk {
 
     /// The request is over.
     pub(super) fn finished(&self, next: &Next) {
-        self.state().queue.finished(next);
+        let mut state = self.state();
+        state.confirming = state.confirming.saturating_sub(usize::from(is_confirmation(next)));
+        state.queue.finished(next);
+        drop(state);
         self.told.notify_one();
     }
 
@@ -191,4 +243,8 @@ impl Desk {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_confirmation(next: &Next) -> bool {
+    matches!(next, Next::Call(Kind::Confirm, _))
 }

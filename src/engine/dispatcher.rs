@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::{
     Shared,
-    desk::{Begun, Leave},
+    desk::{Asks, Begun, Leave},
 };
 use crate::{
     model::{
@@ -31,6 +31,8 @@ use crate::{
 const INTENT_WAIT: Duration = Duration::from_millis(100);
 /// How often the loop shows that it turns.
 const BEAT: Duration = Duration::from_secs(1);
+/// How soon to look again while look-ups wait for a page.
+const GLANCE: Duration = Duration::from_millis(100);
 /// Rows a page, the most that the platform gives.
 const PER_PAGE: u32 = 100;
 
@@ -75,6 +77,7 @@ impl Dispatcher {
                 Poll::Until(at) => at.since(now.mono).min(BEAT),
             };
             let wait = self.opening.map_or(wait, |until| wait.min(until.since(now.mono)));
+            let wait = if self.shared.desk.has_parked() { wait.min(GLANCE) } else { wait };
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.shared.desk.changed() => {}
@@ -89,11 +92,12 @@ impl Dispatcher {
             return self.shared.desk.pop_listing();
         }
         let share = self.shared.signs.listing_share();
+        let (most, span) = self.shared.tuning().quota;
         let mut part = self.shared.listing_part();
-        part.reconfigure(share.of(self.shared.quota_most), self.shared.quota_span);
+        part.reconfigure(share.of(most), span);
         let may_list = part.poll(now) == Poll::Go;
         drop(part);
-        self.shared.desk.pop(may_list.then_some(share))
+        self.shared.desk.pop(may_list.then_some(share), now)
     }
 
     /// A listing may ask for its next page.
@@ -114,7 +118,8 @@ impl Dispatcher {
         let left = match call {
             Some(call) if call.is_queued() && kind.is_stop() => self.end_call(kind, id).await,
             Some(call) if call.is_looked_up() => {
-                let begun = self.shared.desk.begun(id).unwrap_or_else(|| self.begin(&call, kind));
+                let begun = self.shared.desk.begun(id, kind);
+                let begun = begun.unwrap_or_else(|| self.begin(&call, kind));
                 self.look_up(id, begun)
             }
             Some(_) | None => false,
@@ -126,9 +131,9 @@ impl Dispatcher {
 
     fn begin(&self, call: &Call, kind: Kind) -> Begun {
         let now = self.now().mono;
-        let sweep = if kind == Kind::Confirm { self.shared.desk.sweep(now) } else { None };
+        let (confirms, finds_ids) = (kind == Kind::Confirm, self.shared.search_finds_ids());
         Begun {
-            lookup: Lookup::of(call, sweep, self.shared.search_finds_ids(), now),
+            lookup: Lookup::of(call, confirms, finds_ids, now),
             kind,
             deadline: call.deadline().map_or(now, |due| due.at),
         }
@@ -163,9 +168,13 @@ impl Dispatcher {
 
     /// One request of a call's look-up leaves.
     fn look_up(&self, id: &CallId, mut begun: Begun) -> bool {
-        let Some(query) = begun.lookup.next_query() else {
-            finish(&self.shared, id, Ok(begun.lookup.likely()));
-            return false;
+        let query = match self.shared.desk.next_query(id, &mut begun, self.now().mono) {
+            Asks::For(query) => query,
+            Asks::Waits => return false,
+            Asks::Nothing => {
+                finish(&self.shared, id, Ok(begun.lookup.likely()));
+                return false;
+            }
         };
         let slot = self.leave(&Next::Call(begun.kind, id.clone()));
         let request = Look { shared: Arc::clone(&self.shared), id: id.clone(), begun, slot };
@@ -240,11 +249,9 @@ impl Look {
         shared.settle(slot, answer.as_ref().err(), &meter, token);
         shared.desk.finished(&Next::Call(kind, id.clone()));
         if let Ok(page) = &answer {
-            if let Query::Recent { .. } = query {
-                shared.desk.swept(page.last_page);
-            }
             shared.answer_others(&id, &page.rows);
         }
+        shared.desk.heard(&query, answer.as_ref().ok().map(|page| page.last_page));
         if !shared.calls.find(&id).is_some_and(|call| call.is_looked_up()) {
             return;
         }

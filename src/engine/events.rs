@@ -56,7 +56,24 @@ impl Events {
             ),
             Note::StopBegan(deadline) => info!(
                 call.id = %id, call.to = to, limit = %deadline.limit, deadline = %deadline.wall,
+                rule = call.rule(),
                 "the call is past its deadline: stopping it"
+            ),
+            Note::ObservingBegan(deadline) => info!(
+                call.id = %id, call.to = to, limit = %deadline.limit, deadline = %deadline.wall,
+                rule = call.rule(),
+                "the call is past its deadline: its rule says to observe it, nothing is done"
+            ),
+            Note::OverrideUnreadable(rule) => {
+                self.metrics.override_unreadable();
+                warn!(
+                    call.id = %id, %rule,
+                    "the call's own limit cannot be read: the rule's counts"
+                );
+            }
+            Note::Ordered(act) => info!(
+                call.id = %id, call.to = to, order = ?act.word,
+                "an operator's word stands above the call's limits"
             ),
             Note::StopTakenBack => info!(
                 call.id = %id, call.to = to,

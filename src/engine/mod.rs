@@ -16,10 +16,12 @@ mod dispatcher;
 mod events;
 mod ingest;
 mod ledger;
+mod operate;
 mod persist;
 mod query;
 mod reconcile;
 mod recover;
+mod reload;
 mod replay;
 mod signs;
 mod tally;
@@ -31,7 +33,7 @@ mod wakeups;
 use std::{
     collections::HashSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -47,7 +49,9 @@ use self::{
 pub(crate) use self::{
     dispatcher::Dispatcher, persist::Persist, reconcile::Reconcile, timer::Timer,
 };
-pub use self::{ingest::Refusal, signs::Delivery, token::TokenReader};
+pub use self::{
+    ingest::Refusal, operate::OrderError, reload::Refused, signs::Delivery, token::TokenReader,
+};
 use crate::{
     model::{
         decode::pointers::Pointers,
@@ -73,16 +77,8 @@ pub struct Parts {
     pub policy: Policy,
     /// `server.max_calls`.
     pub max_calls: usize,
-    /// `platform.requests`: at most so many in any window of this length.
-    pub quota: (u32, Duration),
-    /// `enforcement.reconcile_every`; `None` is never.
-    pub reconcile_every: Option<Duration>,
-    /// `enforcement.adopt`.
-    pub adopt: Adopt,
-    /// `[webhook.fields]`, for events that are read from the platform's logs.
-    pub pointers: Pointers,
-    /// `store.history`: how long calls that are over are remembered.
-    pub history: Duration,
+    /// What else a reload may change.
+    pub tuning: Tuning,
     /// The store, open or failing.
     pub store: Store,
     /// The platform.
@@ -97,6 +93,21 @@ pub struct Parts {
     pub clock: Clock,
     /// Every metric.
     pub metrics: Arc<Metrics>,
+}
+
+/// What a reload may change besides the policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// `platform.requests`: at most so many in any window of this length.
+    pub quota: (u32, Duration),
+    /// `enforcement.reconcile_every`; `None` is never.
+    pub reconcile_every: Option<Duration>,
+    /// `enforcement.adopt`.
+    pub adopt: Adopt,
+    /// `[webhook.fields]`, for events that are read from the platform's logs.
+    pub pointers: Pointers,
+    /// `store.history`: how long calls that are over are remembered.
+    pub history: Duration,
 }
 
 /// The engine's loops, for the daemon to spawn.
@@ -120,15 +131,10 @@ pub(crate) struct Shared {
     quota: Mutex<Window>,
     /// The part of the quota that listings may use.
     listing_part: Mutex<Window>,
-    quota_most: u32,
-    quota_span: Duration,
+    tuning: RwLock<Arc<Tuning>>,
     store: Store,
     /// Whether the store's calls are in memory; false only after a start while it failed.
     is_loaded: AtomicBool,
-    history: Duration,
-    reconcile_every: Option<Duration>,
-    adopt: Adopt,
-    pointers: Pointers,
     /// Whether the platform's search has not been seen to miss calls by their id (undocumented).
     finds_ids: AtomicBool,
     /// Agents heard of by webhook.
@@ -161,11 +167,7 @@ impl Engine {
         let Parts {
             policy,
             max_calls,
-            quota: (most, span),
-            reconcile_every,
-            adopt,
-            pointers,
-            history,
+            tuning,
             store,
             client,
             token_reader,
@@ -174,6 +176,7 @@ impl Engine {
             clock,
             metrics,
         } = parts;
+        let (most, span) = tuning.quota;
         let (wakeups, desk, ledger) =
             (Arc::<Wakeups>::default(), Arc::<Desk>::default(), Arc::<Ledger>::default());
         let calls = Calls::new(
@@ -192,16 +195,11 @@ impl Engine {
             ledger,
             quota: Mutex::new(Window::new(most, span)),
             listing_part: Mutex::new(Window::new(Share::Tenth.of(most), span)),
-            quota_most: most,
-            quota_span: span,
-            reconcile_every,
-            adopt,
-            pointers,
+            tuning: RwLock::new(Arc::new(tuning)),
             finds_ids: AtomicBool::new(true),
             heard_agents: Mutex::default(),
             store,
             is_loaded: AtomicBool::new(false),
-            history,
             client,
             token: Token::new(token_reader, token),
             token_source,
@@ -243,14 +241,11 @@ impl Engine {
         /// Writing may take long on a slow disk, and a failing store is no reason to restart.
         const WRITING: Duration = Duration::from_secs(120);
         let pulse = |name, most| liveness.pulse(name, most, self.0.clock.now().mono);
-        // Switched off, it turns not.
-        let silent = if self.0.reconciles() { SILENT } else { Duration::MAX };
-        let reconcile = pulse("reconcile", silent);
         Loops {
             timer: Timer::new(Arc::clone(&self.0), pulse("timer", SILENT)),
             dispatcher: Dispatcher::new(Arc::clone(&self.0), requests, pulse("dispatcher", SILENT)),
             persist: Persist::new(Arc::clone(&self.0), pulse("persist", WRITING)),
-            reconcile: Reconcile::new(Arc::clone(&self.0), reconcile),
+            reconcile: Reconcile::new(Arc::clone(&self.0), pulse("reconcile", SILENT)),
         }
     }
 
@@ -292,8 +287,12 @@ impl Shared {
         self.listing_part.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pointers(&self) -> Pointers {
-        self.pointers.clone()
+    fn tuning(&self) -> Arc<Tuning> {
+        Arc::clone(&self.tuning.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_tuning(&self, tuning: Tuning) {
+        *self.tuning.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tuning);
     }
 
     fn search_finds_ids(&self) -> bool {

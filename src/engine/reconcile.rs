@@ -49,11 +49,15 @@ impl Reconcile {
     /// Reconciles until told to stop.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let Self { shared, pulse, mut replay } = self;
-        let Some(every) = shared.reconcile_every else {
-            // Switched off: there is nothing to show a sign of life.
-            return stop.cancelled().await;
-        };
         loop {
+            let Some(every) = shared.tuning().reconcile_every else {
+                // Switched off, until a reload switches it on.
+                pulse.beat(shared.clock.now().mono);
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(BEAT) => continue,
+                }
+            };
             let began = shared.clock.now().mono;
             let turn = async {
                 let pass = shared.pass().await;
@@ -90,10 +94,11 @@ impl Shared {
             self.listed(Lister::Reconcile, leave, failure, &meter, token);
             match answer {
                 Ok(page) => {
-                    pass.heard(&page);
                     for row in &page.rows {
-                        self.take_listed(row).await;
+                        let first = pass.shows(row);
+                        self.take_listed(row, first).await;
                     }
+                    pass.heard(&page);
                 }
                 Err(failure) => {
                     debug!(status, page, %failure, "a page of active calls could not be had");
@@ -157,7 +162,7 @@ async fn beating(shared: &Shared, pulse: &Pulse) {
 impl Shared {
     /// Whether the platform's list is compared with ours at all.
     pub(super) fn reconciles(&self) -> bool {
-        self.reconcile_every.is_some()
+        self.tuning().reconcile_every.is_some()
     }
 
     /// Whether a first pass is over, or could not be made.
@@ -180,23 +185,27 @@ impl Shared {
         self.desk.finished(&Next::Listing(lister as u8));
     }
 
-    /// A listing of active calls showed this row.
-    async fn take_listed(&self, row: &Row) {
+    /// A listing of active calls showed this row; `first`: the first one of that call.
+    async fn take_listed(&self, row: &Row, first: bool) {
         if let Some(sid) = &row.sid {
             // A call first heard of by its sid alone has its id now.
             self.name(sid, &row.id, sid);
         }
-        if let Some(changed) = self.calls.show(row, true) {
+        if let Some(changed) = self.calls.show(row, first) {
             return self.events.tell(&changed);
         }
-        if row.status.is_over() || !self.fetch(&row.id).await {
+        if row.status.is_over() {
             return;
         }
-        let known = self.calls.show(row, true);
+        // A store that cannot be asked holds no call back: what it knows is joined in later.
+        let unchecked = !self.fetch(&row.id).await;
+        let known = self.calls.show(row, first);
         let changed = match known {
             Some(changed) => changed,
-            None if !listing::is_adopted(row, &self.adopt, |agent| self.knows(agent)) => return,
-            None => match self.calls.adopt(row) {
+            None if !listing::is_adopted(row, &self.tuning().adopt, |agent| self.knows(agent)) => {
+                return;
+            }
+            None => match self.calls.adopt(row, unchecked) {
                 Ok(changed) => {
                     self.signs.first_seen_by_listing(self.clock.now().mono);
                     changed
@@ -212,7 +221,8 @@ impl Shared {
 
     /// How long so many requests take at a listing's usual share of the quota.
     fn time_for(&self, requests: u32) -> Duration {
-        let usual = Share::Tenth.of(self.quota_most).max(1);
-        self.quota_span.mul_f64(f64::from(requests) / f64::from(usual))
+        let (most, span) = self.tuning().quota;
+        let usual = Share::Tenth.of(most).max(1);
+        span.mul_f64(f64::from(requests) / f64::from(usual))
     }
 }

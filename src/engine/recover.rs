@@ -37,7 +37,8 @@ pub(super) async fn everything(shared: &Shared) -> Result<(), StoreError> {
                     if let Some(sid) = call.call.facts.sid() {
                         shared.calls.alias(sid, &call.call.id);
                     }
-                    let changed = shared.calls.restore(call.call, call.same_boot);
+                    let context = row.context.as_deref();
+                    let changed = shared.calls.restore(call.call, call.same_boot, context);
                     loaded += usize::from(changed.is_some());
                     if let Some(changed) = changed {
                         shared.events.tell(&changed);
@@ -54,7 +55,7 @@ pub(super) async fn everything(shared: &Shared) -> Result<(), StoreError> {
             break;
         }
     }
-    let sent = shared.store.requests_since(now.wall.before(shared.quota_span)).await?;
+    let sent = shared.store.requests_since(now.wall.before(shared.tuning().quota.1)).await?;
     shared.quota().restore(now.mono, sent.iter().map(|at| now.mono_of(at.after(ON_ITS_WAY))));
     alarms(shared).await?;
     shared.is_loaded.store(true, Ordering::Release);
@@ -69,7 +70,8 @@ pub(super) async fn after_failure(shared: &Shared) -> Result<(), StoreError> {
     }
     for id in shared.calls.unchecked_ids() {
         let stored = read(shared, &id).await?;
-        shared.calls.check(&id, stored.as_ref().map(|stored| &stored.call));
+        let context = stored.as_ref().and_then(|stored| stored.context.as_deref());
+        shared.calls.check(&id, stored.as_ref().map(|stored| &stored.call), context);
     }
     Ok(())
 }

@@ -44,6 +44,7 @@ struct Seen {
     passes_are_long: bool,
     first_by_listing: VecDeque<Mono>,
     clock_offset: Option<SignedDuration>,
+    config_refused: Option<String>,
 }
 
 /// How a webhook was answered, as far as health cares.
@@ -213,6 +214,15 @@ impl Signs {
             late: seen.late.len() as u64,
             first_seen_by_listing: seen.first_by_listing.len() as u64,
         }
+    }
+
+    /// The last reload was refused, for this reason; or it was not.
+    pub(super) fn config(&self, refused: Option<String>) {
+        self.seen().config_refused = refused;
+    }
+
+    pub(super) fn config_refused(&self) -> Option<String> {
+        self.seen().config_refused.clone()
     }
 
     /// Forgets what is too old to judge by.

@@ -33,6 +33,9 @@ pub(super) const TICK: Duration = Duration::from_secs(1);
 /// stands still while the machine is suspended, ours does not.
 const DRIFT: Duration = Duration::from_millis(200);
 
+/// How far the wall clock may step before calls with a limit of that clock are looked at anew.
+const STEP: Duration = Duration::from_millis(100);
+
 /// The loop that wakes calls.
 pub(crate) struct Timer {
     shared: Arc<Shared>,
@@ -42,19 +45,22 @@ pub(crate) struct Timer {
     /// panics on one that has fired.
     keys: HashMap<CallId, (Key, Mono)>,
     last_tick: Mono,
+    /// Both clocks, when calls last followed the wall clock.
+    followed: Moment,
     /// How late a wake-up was since then.
     worst: Duration,
 }
 
 impl Timer {
     pub(super) fn new(shared: Arc<Shared>, pulse: Pulse) -> Self {
-        let last_tick = shared.clock.now().mono;
+        let followed = shared.clock.now();
         Self {
             shared,
             pulse,
             wheel: DelayQueue::new(),
             keys: HashMap::new(),
-            last_tick,
+            last_tick: followed.mono,
+            followed,
             worst: Duration::ZERO,
         }
     }
@@ -132,8 +138,10 @@ impl Timer {
     }
 
     fn tick(&mut self) {
-        let now = self.now().mono;
+        let both = self.now();
+        let now = both.mono;
         self.pulse.beat(now);
+        self.follow_wall(both);
         self.learn();
         self.shared.signs.age(now);
         self.shared.signs.timer_turned(std::mem::take(&mut self.worst), now);
@@ -146,6 +154,16 @@ impl Timer {
         if repaired > 0 {
             warn!(repaired, "calls whose timer was lost were armed again");
             (0..repaired).for_each(|_| self.shared.metrics.timer_repaired());
+        }
+    }
+
+    /// Limits of the wall clock follow its steps; all others run on the boot clock.
+    fn follow_wall(&mut self, now: Moment) {
+        let expected = self.followed.wall_of(now.mono);
+        if expected.since(now.wall).max(now.wall.since(expected)) > STEP {
+            self.followed = now;
+            let Self { shared, .. } = self;
+            shared.calls.follow_wall(|changed| shared.events.tell(changed));
         }
     }
 

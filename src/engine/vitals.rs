@@ -32,8 +32,8 @@ impl Engine {
                 live: count(State::Live),
                 stopping: count(State::Stopping),
                 confirming: count(State::Confirming),
-                observing: 0,
-                released: 0,
+                observing: count(State::Observing),
+                released: count(State::Released),
                 overdue,
                 oldest_overdue,
                 most: shared.most_calls as u64,
@@ -50,10 +50,11 @@ impl Engine {
             },
             webhooks: shared.signs.webhooks(now.mono),
             timer_lag: shared.signs.timer_lag(timer::TICK, now.mono),
-            reconcile: shared.reconcile_every.map(|every| {
+            reconcile: shared.tuning().reconcile_every.map(|every| {
                 let (last_complete, unlisted) = shared.signs.passes();
                 ReconcileVitals { every, last_complete, unlisted }
             }),
+            config_refused: shared.signs.config_refused(),
             clock_offset: shared.signs.clock_offset(),
         }
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     event::{CallName, EventKind, Heard},
     ids::{AgentId, CallId},
+    operator::{Act, Word},
     platform::{Row, Status},
     time::Wall,
 };
@@ -56,6 +57,9 @@ pub struct Facts {
     /// The context's fingerprint; its text lies in the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     context: Option<Told<u64>>,
+    /// The operator's last word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    operator: Option<Act>,
 }
 
 /// First and last time of an event.
@@ -115,7 +119,15 @@ impl Facts {
             testing: None,
             ended_reason: None,
             context: None,
+            operator: None,
         }
+    }
+
+    /// An operator's word.
+    #[must_use]
+    pub fn of_operator(act: Act) -> Self {
+        // He knew of the call, which says nothing of when it began.
+        Self { operator: Some(act), ..Self::seen(Wall(i64::MAX)) }
     }
 
     /// What one event tells. `at` is when it happened as far as we believe, `seen` when it came.
@@ -170,7 +182,7 @@ impl Facts {
     pub fn of_row(row: &Row, seen: Wall) -> Self {
         let text = |value: &Option<Box<str>>| value.clone().map(|value| Told { at: seen, value });
         Self {
-            row_started: row.started_at.map(|at| at.min(seen)),
+            row_started: row.started_at.map(|at| latest(at).min(seen)),
             row_connected: row.status.is_connected().then_some(seen),
             row_over: row.status.is_over().then_some(Span { first: seen, last: seen }),
             row_completed: row.status == Status::Completed,
@@ -204,6 +216,7 @@ impl Facts {
             testing,
             ended_reason,
             context,
+            operator,
         } = other;
         Self {
             first_seen: self.first_seen.min(first_seen),
@@ -222,6 +235,7 @@ impl Facts {
             testing: least(self.testing, testing),
             ended_reason: least(self.ended_reason, ended_reason),
             context: least(self.context, context),
+            operator: self.operator.max(operator),
         }
     }
 
@@ -364,6 +378,18 @@ impl Facts {
         self.context.as_ref().map(|told| told.value)
     }
 
+    /// The operator's last word.
+    #[must_use]
+    pub fn operator(&self) -> Option<Act> {
+        self.operator
+    }
+
+    /// When an operator took the call out of enforcement.
+    #[must_use]
+    pub fn released(&self) -> Option<Wall> {
+        self.operator.filter(|act| act.word == Word::Release).map(|act| act.at)
+    }
+
     /// Whether an event that bears no time tells nothing new: its kind came before, and the event
     /// that undoes it, or that it undoes, has not come since (spec §4).
     #[must_use]
@@ -382,7 +408,11 @@ impl Facts {
     /// Every instant that a limit may count from.
     pub(super) fn instants(&self) -> impl Iterator<Item = Wall> + '_ {
         let events = self.times.iter().flat_map(|(_, span)| [span.first, span.last]);
-        [Some(self.first_seen), self.row_started, self.row_connected]
+        let operator = self.operator.map(|act| match act.word {
+            Word::Deadline(at) => at,
+            Word::End | Word::Release => act.at,
+        });
+        [Some(self.first_seen), self.row_started, self.row_connected, operator]
             .into_iter()
             .flatten()
             .chain(events)
@@ -408,8 +438,15 @@ pub fn is_believable(at: Wall, now: Wall, max_age: Duration) -> bool {
     now.before(max_age) <= at && at <= now.after(AHEAD)
 }
 
+/// The latest instant that a row's time may mean: rows show whole seconds, cut, and in doubt the
+/// later instant holds (spec §1).
+fn latest(at: Wall) -> Wall {
+    const SECOND: i64 = 1_000_000;
+    if at.0 % SECOND == 0 { at.after(Duration::from_micros(999_999)) } else { at }
+}
+
 /// FNV-1a, 64 bits: stable over builds, since it is stored.
-fn fingerprint(bytes: &[u8]) -> u64 {
+pub(super) fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })

@@ -47,6 +47,7 @@ pub struct Checks {
     pub reconcile: Check,
     pub clock: Check,
     pub coverage: Check,
+    pub config: Check,
 }
 
 /// One check: its status, what is wrong and the mend, and the figures it rests on.
@@ -83,6 +84,7 @@ impl Health {
             clock: checks::clock(vitals),
             // Nobody looks at the platform's webhooks yet (spec §13).
             coverage: Check::off(),
+            config: checks::config(vitals),
         };
         Self {
             status: checks.worst(),
@@ -135,13 +137,13 @@ impl Status {
 
 impl Checks {
     /// The checks' names, in the order of [`named`](Self::named).
-    pub const NAMES: [&str; 7] =
-        ["store", "platform", "webhooks", "timer", "reconcile", "clock", "coverage"];
+    pub const NAMES: [&str; 8] =
+        ["store", "platform", "webhooks", "timer", "reconcile", "clock", "coverage", "config"];
 
     /// Each check with its name.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, &Check); 7] {
-        let Self { store, platform, webhooks, timer, reconcile, clock, coverage } = self;
+    pub fn named(&self) -> [(&'static str, &Check); 8] {
+        let Self { store, platform, webhooks, timer, reconcile, clock, coverage, config } = self;
         [
             ("store", store),
             ("platform", platform),
@@ -150,6 +152,7 @@ impl Checks {
             ("reconcile", reconcile),
             ("clock", clock),
             ("coverage", coverage),
+            ("config", config),
         ]
     }
 

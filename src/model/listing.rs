@@ -28,8 +28,10 @@ pub struct Pass {
     page: u32,
     tries: u32,
     shown: HashSet<CallId>,
-    /// Statuses listed to their end, or refused by the platform.
+    /// Statuses listed to their end.
     done: usize,
+    /// Statuses that the platform does not know.
+    refused: usize,
     requests: u32,
 }
 
@@ -48,7 +50,16 @@ impl Pass {
     /// A pass that begins now.
     #[must_use]
     pub fn new(began: Moment) -> Self {
-        Self { began, status: 0, page: 1, tries: 0, shown: HashSet::new(), done: 0, requests: 0 }
+        Self {
+            began,
+            status: 0,
+            page: 1,
+            tries: 0,
+            shown: HashSet::new(),
+            done: 0,
+            refused: 0,
+            requests: 0,
+        }
     }
 
     /// The status and page to ask for next; `None` when the pass is over.
@@ -57,14 +68,18 @@ impl Pass {
         STATUSES.get(self.status).map(|status| (*status, self.page))
     }
 
+    /// A page shows this row. Says whether the pass shows that call for the first time: pages shift,
+    /// and a call that moves on is listed under each of its statuses, but it is one listing that
+    /// shows it.
+    pub fn shows(&mut self, row: &Row) -> bool {
+        self.shown.extend(row.sid.clone());
+        self.shown.insert(row.id.clone())
+    }
+
     /// A page came.
     pub fn heard(&mut self, page: &Page) {
         self.requests += 1;
         self.tries = 0;
-        for row in &page.rows {
-            self.shown.insert(row.id.clone());
-            self.shown.extend(row.sid.clone());
-        }
         if self.page < page.last_page.min(MOST_PAGES) && !page.rows.is_empty() {
             self.page += 1;
         } else {
@@ -73,13 +88,13 @@ impl Pass {
         }
     }
 
-    /// A page could not be had. What the platform refuses is skipped: it does not know the status.
+    /// A page could not be had. A status that the platform does not know (422) is skipped.
     pub fn failed(&mut self, failure: &Failure) {
         self.requests += 1;
         self.tries += 1;
         match failure {
-            Failure::Other { status: 400..=499, .. } => {
-                self.done += 1;
+            Failure::Other { status: 422, .. } => {
+                self.refused += 1;
                 self.turn_over();
             }
             Failure::RateLimited { .. } => self.tries -= 1,
@@ -102,7 +117,7 @@ impl Pass {
     pub fn passed(&self) -> Passed {
         match self.done {
             0 => Passed::Failed,
-            done if done < STATUSES.len() => Passed::Partial,
+            done if done + self.refused < STATUSES.len() => Passed::Partial,
             _ => Passed::Complete,
         }
     }

@@ -9,7 +9,7 @@ use super::{
     ids::{AgentId, CallId},
     outcome::Outcome,
     platform::{Answer, Failure, Row, Status},
-    policy::{Enforcement, Limits, Policy},
+    policy::{Enforcement, Limits, Policy, Rules},
     time::{Moment, Mono, Wall},
 };
 
@@ -34,6 +34,7 @@ impl Scene {
             now,
             policy: Policy {
                 limits,
+                rules: Rules::default(),
                 enforcement: Enforcement {
                     confirm_within: seconds(30),
                     give_up_after: seconds(3_600),

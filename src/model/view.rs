@@ -216,6 +216,8 @@ impl From<State> for StateName {
             State::Live => Self::Live,
             State::Stopping => Self::Stopping,
             State::Confirming => Self::Confirming,
+            State::Observing => Self::Observing,
+            State::Released => Self::Released,
             State::Ended => Self::Ended,
         }
     }

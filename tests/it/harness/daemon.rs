@@ -1,17 +1,17 @@
 //! `callwarden run` as a process.
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     process::{self, Child, Stdio},
     thread,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Answer, ConfigFile, GLANCE, Home, Line, Metrics, PATIENCE, Request, Webhook, command::binary,
+    Answer, ConfigFile, GLANCE, Home, Line, Metrics, PATIENCE, Request, Webhook, command,
     config::secret, log::Log, webhook,
 };
 
@@ -37,7 +37,14 @@ impl Daemon {
 
     /// Starts one in that folder, on the store that is there, and waits until it is ready.
     pub(crate) async fn start_in(home: Home, config: ConfigFile) -> Self {
-        Self::spawn(home, config).until_ready().await
+        Self::start_expecting(home, config, &[]).await
+    }
+
+    /// Starts one that will log these errors, as [`expect_error`](Self::expect_error) has it.
+    pub(crate) async fn start_expecting(home: Home, config: ConfigFile, errors: &[&str]) -> Self {
+        let mut daemon = Self::spawn(home, config);
+        errors.iter().for_each(|error| daemon.expect_error(error));
+        daemon.until_ready().await
     }
 
     /// Starts `launched`, a command of the binary as [`launch`](Self::launch) takes it, and waits
@@ -62,6 +69,9 @@ impl Daemon {
                 _ => {}
             }
         }
+        if daemon.addr.ip().is_unspecified() {
+            daemon.addr.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
         assert_ne!(daemon.addr.port(), 0, "no line names the port:\n{}", daemon.log.text());
         daemon
     }
@@ -78,9 +88,9 @@ impl Daemon {
         launched: impl FnOnce(process::Command) -> process::Command,
     ) -> Self {
         let path = home.write(&config);
-        let mut command = binary();
+        let mut command = command::limited(config.files);
         command
-            .args(["run", "--log-format", "json", "--config"])
+            .args(["run", "--config"])
             .arg(path)
             .current_dir(home.path())
             .envs(config.env)
@@ -99,7 +109,7 @@ impl Daemon {
         }
     }
 
-    /// Where webhooks, health and metrics are, by loopback.
+    /// Where webhooks, health and metrics are; over loopback where it listens on all addresses.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -206,6 +216,14 @@ impl Daemon {
     /// Announces ERROR lines that hold this text.
     pub(crate) fn expect_error(&mut self, text: &str) {
         self.expected_errors.push(text.to_owned());
+    }
+
+    /// From now on none of its files may grow beyond so many bytes, or grow as they like; the config
+    /// must be [`limitable`](ConfigFile::limitable).
+    pub(crate) fn limit_files(&self, most: Option<u64>) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap());
+        let limit = Rlimit { current: most, maximum: None };
+        prlimit(pid, Resource::Fsize, limit).unwrap();
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

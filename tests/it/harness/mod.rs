@@ -35,19 +35,23 @@ mod http;
 mod log;
 mod metrics;
 mod platform;
+mod proxy;
 mod webhook;
+mod witness;
 
 use std::time::Duration;
 
 pub(crate) use self::{
-    command::{Command, Output},
+    command::{Command, Output, binary},
     config::{ConfigFile, Home, SECRETS},
     daemon::Daemon,
     http::{Answer, Request, exchange},
     log::Line,
     metrics::Metrics,
     platform::Platform,
-    webhook::{Encoding, Webhook, sign},
+    proxy::Proxy,
+    webhook::{Encoding, Webhook, event as webhook_event, sign},
+    witness::{micros, micros_of, now_and},
 };
 
 /// How long anything awaited may take before the test gives up: generous, for a busy machine.

@@ -1,0 +1,98 @@
+//! `callwarden test`: cases that say what the policy is to do, each played through the very code
+//! that decides about calls (spec §2, §6).
+
+mod case;
+mod play;
+mod report;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+
+use self::{case::Case, report::Report};
+use super::{ConfigPath, Exit};
+use crate::config::Config;
+
+pub(super) const EXAMPLE: &str = "\
+Examples:
+  callwarden test policy-tests.toml --config callwarden.toml
+  callwarden test policy-tests.toml --format junit > report.xml
+
+A file holds cases such as
+  [[case]]
+  name = \"voicemail is cut after 15 s\"
+  event = { event = \"event_voicemail_detected\", call_id = \"c-1\" }
+  expect = { limit = \"voicemail\", deadline = \"15s\" }";
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Files of cases.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// How the result is told.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    config: ConfigPath,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For CI.
+    Junit,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let config = arguments.config.load()?;
+    let mut report = Report::default();
+    for path in &arguments.files {
+        let file = path.display().to_string();
+        let text = fs::read_to_string(path).with_context(|| format!("{file} cannot be read"))?;
+        let cases = case::parse(&text).with_context(|| file.clone())?;
+        report.add(file, cases.iter().map(|case| tried(case, &config)).collect());
+    }
+    let text = match arguments.format {
+        Format::Text => report.text(),
+        Format::Json => report.json(),
+        Format::Junit => report.junit(),
+    };
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(if report.failed() == 0 { Exit::Fine } else { Exit::No })
+}
+
+/// A case that was tried.
+struct Tried {
+    name: String,
+    failures: Vec<Failure>,
+}
+
+/// One thing that is not as expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Failure {
+    key: &'static str,
+    expected: String,
+    got: String,
+}
+
+fn tried(case: &Case, config: &Config) -> Tried {
+    let failures = match play::play(case, config) {
+        Ok(got) => case.expect.failures(&got),
+        Err(error) => {
+            let expected = "an event that can be read".to_owned();
+            vec![Failure { key: "event", expected, got: error }]
+        }
+    };
+    Tried { name: case.name.clone(), failures }
+}

@@ -1,0 +1,205 @@
+//! The one judge of a run: predicates over its history, which know nothing of how it came about.
+//!
+//! What is excused is in the history itself: a call is late for as long as it takes, but it must be
+//! stopped; nothing else is excused but what the comments here say and why.
+
+use std::collections::{BTreeMap, HashMap};
+
+use callwarden::sim::Micros;
+
+use super::history::{Entry, History, What};
+
+/// Webhooks show times in milliseconds, cut.
+const CUT: Micros = 1_000;
+/// By how much one request may overtake another on its way: each has a connection and a task of its
+/// own, on a machine that is busy.
+const OVERTAKES: Micros = 1_000_000;
+/// What leaves within this time before a kill need not be on record: it takes a commit.
+const UNRECORDED: Micros = 250_000;
+
+/// A sentence of the promise that the history breaks, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Breach {
+    pub(crate) predicate: &'static str,
+    pub(crate) detail: String,
+}
+
+/// Every breach that a history holds.
+pub(crate) fn judge(history: &History) -> Vec<Breach> {
+    let run = Run::of(history);
+    let predicates: [(&'static str, fn(&Run) -> Vec<String>); 5] = [
+        ("every call that outstayed is stopped", Run::unstopped),
+        ("none is left", Run::left),
+        ("none is stopped early", Run::early),
+        ("first requests leave by deadline", Run::out_of_order),
+        ("no window holds more than the quota", Run::over_quota),
+    ];
+    let breaches = predicates.into_iter().flat_map(|(predicate, breaks)| {
+        breaks(&run).into_iter().map(move |detail| Breach { predicate, detail })
+    });
+    breaches.collect()
+}
+
+/// A history, indexed.
+#[derive(Debug, Default)]
+struct Run {
+    limit: Micros,
+    quota: usize,
+    span: Micros,
+    ended: Micros,
+    calls: BTreeMap<String, Told>,
+    /// When each request arrived.
+    arrivals: Vec<Micros>,
+    downs: Vec<Micros>,
+}
+
+/// What is told of one call.
+#[derive(Debug, Default)]
+struct Told {
+    started: Option<Micros>,
+    ended: Option<(Micros, bool)>,
+    /// When the daemon acknowledged that it had started.
+    heard: Option<Micros>,
+    /// When each end-call request arrived, and whether the platform took it.
+    requests: Vec<(Micros, bool)>,
+}
+
+impl Run {
+    fn of(history: &History) -> Self {
+        let mut run = Self::default();
+        let mut of_call = HashMap::new();
+        for Entry { at, what } in &history.0 {
+            let at = *at;
+            match what {
+                What::Began { limit, quota, span } => {
+                    (run.limit, run.quota, run.span) = (*limit, *quota, *span);
+                }
+                What::CallStarted { call } => run.call(call).started = Some(at),
+                What::CallEnded { call, by_request } => {
+                    run.call(call).ended = Some((at, *by_request));
+                }
+                What::WebhookAcked { call, event, .. } if event == "event_phone_call_started" => {
+                    run.call(call).heard.get_or_insert(at);
+                }
+                What::RequestReceived { request, call, .. } => {
+                    run.arrivals.push(at);
+                    if let Some(call) = call {
+                        let requests = &mut run.call(call).requests;
+                        of_call.insert(*request, (call.clone(), requests.len()));
+                        requests.push((at, false));
+                    }
+                }
+                What::RequestAnswered { request, handled, .. } => {
+                    if let Some((call, nth)) = of_call.get(request) {
+                        run.call(call).requests[*nth].1 = *handled == Some(200);
+                    }
+                }
+                What::ProcessDown => run.downs.push(at),
+                What::Ended => run.ended = at,
+                What::WebhookSent { .. }
+                | What::WebhookAcked { .. }
+                | What::FaultBegan { .. }
+                | What::FaultEnded { .. }
+                | What::ProcessUp => {}
+            }
+        }
+        run
+    }
+
+    fn call(&mut self, id: &str) -> &mut Told {
+        self.calls.entry(id.to_owned()).or_default()
+    }
+
+    /// Each call that rang, and its deadline.
+    fn deadlines(&self) -> impl Iterator<Item = (&String, &Told, Micros)> {
+        self.calls.iter().filter_map(|(id, told)| Some((id, told, told.started? + self.limit)))
+    }
+
+    /// A call that was on at its deadline and did not end by itself, without a request that the
+    /// platform took.
+    fn unstopped(&self) -> Vec<String> {
+        let outstayed = self.deadlines().filter(|(_, told, deadline)| {
+            let by_itself = told.ended.is_some_and(|(_, by_request)| !by_request);
+            *deadline < self.ended && !by_itself && told.ended.is_none_or(|(at, _)| at >= *deadline)
+        });
+        let unstopped =
+            outstayed.filter(|(_, told, _)| !told.requests.iter().any(|(_, taken)| *taken));
+        unstopped.map(|(id, ..)| format!("{id}: no request of ours was taken")).collect()
+    }
+
+    /// A call past its deadline at the end of the run.
+    fn left(&self) -> Vec<String> {
+        let left = self
+            .deadlines()
+            .filter(|(_, told, deadline)| told.ended.is_none() && *deadline < self.ended);
+        left.map(|(id, _, deadline)| {
+            format!("{id}: alive {} ms past its deadline", (self.ended - deadline) / 1_000)
+        })
+        .collect()
+    }
+
+    /// A request before the deadline, or for a call that never rang.
+    fn early(&self) -> Vec<String> {
+        let calls = self.calls.iter().flat_map(|(id, told)| {
+            let deadline = told.started.map_or(Micros::MAX, |at| at + self.limit);
+            let early = told.requests.iter().filter(move |(at, _)| at + CUT < deadline);
+            early.map(move |(at, _)| {
+                format!("{id}: asked to end {} ms early", (deadline - at) / 1_000)
+            })
+        });
+        calls.collect()
+    }
+
+    /// A first request that came before that of a call whose deadline was earlier, and that had
+    /// waited by then: one heard of in time.
+    fn out_of_order(&self) -> Vec<String> {
+        let first = |told: &Told| told.requests.first().map(|(at, _)| *at);
+        let asked =
+            self.deadlines().filter_map(|(id, told, due)| Some((id, told, due, first(told)?)));
+        let mut by_arrival: Vec<_> = asked.collect();
+        by_arrival.sort_by_key(|(.., at)| *at);
+        let mut breaches = Vec::new();
+        // The latest deadline among those that came well before.
+        let mut served = 0;
+        let mut latest: Option<(&String, Micros)> = None;
+        for (id, told, due, at) in &by_arrival {
+            while let Some((before, _, their_due, theirs)) = by_arrival.get(served)
+                && theirs + OVERTAKES < *at
+            {
+                // Only what came when this one had waited for a while has jumped the queue.
+                if latest.is_none_or(|(_, known)| known < *their_due) {
+                    latest = Some((before, *their_due));
+                }
+                served += 1;
+            }
+            let in_time = told.heard.is_some_and(|heard| heard + OVERTAKES < *due);
+            if let Some((before, their_due)) = latest.filter(|(_, theirs)| *theirs > *due + CUT)
+                && in_time
+            {
+                let by = (their_due - due) / 1_000;
+                breaches.push(format!("{id}: {before}, due {by} ms later, came first"));
+            }
+        }
+        breaches
+    }
+
+    /// A window of the quota's length in which more requests arrived. What left in the instant
+    /// before a kill need not be on record, and the next life cannot count it.
+    fn over_quota(&self) -> Vec<String> {
+        let is_unrecorded = |at: Micros, from: Micros| {
+            let killed = |down: &Micros| at <= *down && at + UNRECORDED > *down;
+            self.downs.iter().any(|down| *down < from + self.span && killed(down))
+        };
+        let mut breaches = Vec::new();
+        let mut over_until = 0;
+        for (nth, from) in self.arrivals.iter().enumerate() {
+            let within = self.arrivals[nth..].iter().take_while(|at| **at < from + self.span);
+            let within: Vec<_> = within.filter(|at| !is_unrecorded(**at, *from)).collect();
+            if within.len() > self.quota && *from >= over_until {
+                over_until = from + self.span;
+                breaches.push(format!("{} requests in the window from {from}", within.len()));
+            }
+        }
+        breaches
+    }
+}
