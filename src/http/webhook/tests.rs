@@ -55,12 +55,11 @@ where
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let connections = TaskTracker::new();
     TaskTracker::new().spawn(serve(
         listener,
         app,
         Limits::new(64),
-        connections.clone(),
+        TaskTracker::new(),
         CancellationToken::new(),
         || {},
     ));
