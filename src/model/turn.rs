@@ -279,8 +279,9 @@ impl<'a> Turn<'a> {
             return;
         }
         self.keep_deadline();
-        self.ask();
+        // What is queued has been asked for: the request comes first.
         self.request();
+        self.ask();
     }
 
     fn anchor(&mut self) {
