@@ -15,13 +15,13 @@ for (const dialog of document.querySelectorAll("dialog")) {
 }
 
 // A button that asks once more before it acts.
-function armed(text, sure, act) {
+function armed(text, sure, act, tone = "danger") {
   const button = make("button", text, { type: "button" });
-  button.className = "danger";
-  const calm = () => { button.classList.remove("armed"); say(button, text); };
+  button.className = tone;
+  const calm = () => { button.classList.remove("armed", "danger"); if (tone) button.classList.add(tone); say(button, text); };
   button.addEventListener("click", async () => {
     if (!button.classList.contains("armed")) {
-      button.classList.add("armed");
+      button.classList.add("armed", "danger");
       say(button, sure);
       button.calm = setTimeout(calm, 5000);
       return;
@@ -90,7 +90,7 @@ export class CallDialog {
     top.append(state, this.left);
     const facts = make("dl", null, { class: "facts" });
     const fact = (name, value, note) => { if (value === null || value === undefined) return; facts.append(make("dt", name), make("dd", note ? `${value} ${note}` : value)); };
-    fact("Agent", call.agent); fact("To", call.to); fact("Direction", call.direction); fact("Campaign", call.campaign);
+    fact("Agent", call.agent); fact("To", call.to?.replace(/\*+/, "•••")); fact("Direction", call.direction); fact("Campaign", call.campaign);
     fact("Rule", call.rule ?? "none: the limits of all calls", call.provisional ? "(provisional: not all is known yet)" : "");
     fact("Limit", call.limit); fact("Deadline", call.deadline && stamp(call.deadline)); fact("Requests", String(call.attempts));
     const parts = [top, facts];
@@ -134,7 +134,7 @@ export class CallDialog {
     const last = make("div");
     last.append(
       armed("End now", "Yes, end this call", () => this.order("POST", "/end", undefined, `${this.id} is told to end.`)),
-      armed("Release", "Yes, let it go unlimited", () => this.order("POST", "/release", undefined, `${this.id} is out of enforcement.`)),
+      armed("Release", "Yes, let it go unlimited", () => this.order("POST", "/release", undefined, `${this.id} is out of enforcement.`), ""),
     );
     acts.append(more, last);
     this.acts = acts;

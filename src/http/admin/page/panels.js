@@ -149,7 +149,7 @@ export class Hour {
     const [top, foot] = STRIPS.live, y = (m) => foot - (calls ? m.live / calls : 0) * (foot - top);
     for (const run of runs(hour)) {
       const points = run.map(([i, m]) => `${x(i).toFixed(1)},${y(m).toFixed(1)}`);
-      if (points.length === 1) points.push(`${(x(run[0][0]) + 3).toFixed(1)},${y(run[0][1]).toFixed(1)}`);
+      if (points.length === 1) points.unshift(`${(x(run[0][0]) - 3).toFixed(1)},${y(run[0][1]).toFixed(1)}`);
       add("polygon", { class: "area", points: `${points[0].split(",")[0]},${foot} ${points.join(" ")} ${points.at(-1).split(",")[0]},${foot}` });
       add("polyline", { class: "curve", points: points.join(" ") });
     }

@@ -21,8 +21,10 @@ export function kept(call) {
   const began = call.began ?? Object.values(call.marks ?? {}).sort()[0];
   const { id, agent, to, campaign, direction, state, limit, rule, provisional, attempts, outcome } = call;
   const deadline = call.deadline ? Date.parse(call.deadline) : null;
+  // Masked digits tell nothing by their number.
+  const shownTo = to?.replace(/\*+/, "•••") ?? null;
   const words = [id, agent, to, campaign, rule, limit, direction].filter(Boolean).join(" ").toLowerCase();
-  return { id, agent, to, campaign, direction, state, limit, rule, provisional, attempts, outcome, deadline, began: began ? Date.parse(began) : null, words };
+  return { id, agent, to, shownTo, campaign, direction, state, limit, rule, provisional, attempts, outcome, deadline, began: began ? Date.parse(began) : null, words };
 }
 
 const ORDERS = {
@@ -40,6 +42,8 @@ export class Table {
     this.calls = new Map();
     this.list = [];
     this.pool = [];
+    this.height = 44;
+    this.sight = 0;
     this.filter = "";
     this.state = "";
     this.order = "left";
@@ -51,7 +55,12 @@ export class Table {
       const row = event.target.closest(".row");
       if (row) { this.select(row.dataset.key); open(row.dataset.key); }
     });
-    new ResizeObserver(() => this.paintSoon()).observe(grid);
+    // What is asked of the layout is asked here, not while painting.
+    new ResizeObserver(() => {
+      this.height = parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row")) || 44;
+      this.sight = grid.clientHeight;
+      this.paintSoon();
+    }).observe(grid);
     setInterval(() => { if (this.stale) this.arrange(); }, 250);
     setInterval(() => this.paintSoon(), 1000);
   }
@@ -99,17 +108,18 @@ export class Table {
   }
 
   paint() {
-    const height = parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row")) || 44;
-    this.height = height;
-    this.rows.style.height = `${this.list.length * height}px`;
-    const first = Math.max(0, Math.floor(this.grid.scrollTop / height) - MARGIN);
-    const last = Math.min(this.list.length, Math.ceil((this.grid.scrollTop + this.grid.clientHeight) / height) + MARGIN);
+    const { height, sight } = this, top = this.grid.scrollTop;
+    const whole = this.list.length * height;
+    if (this.whole !== whole) { this.whole = whole; this.rows.style.height = `${whole}px`; }
+    const first = Math.max(0, Math.floor(top / height) - MARGIN);
+    const last = Math.min(this.list.length, Math.ceil((top + sight) / height) + MARGIN);
     const now = this.now();
     while (this.pool.length < last - first) this.pool.push(this.row());
     let selected = "";
     for (let i = 0; i < this.pool.length; i++) {
-      const row = this.pool[i], at = first + i, call = at < last ? this.list[at] : null;
-      row.hidden = !call;
+      // Each place of the list has its row by its number, so that scrolling moves only what is new.
+      const row = this.pool[i], at = first + ((i - first) % this.pool.length + this.pool.length) % this.pool.length, call = at < last ? this.list[at] : null;
+      if (row.hidden === !!call) row.hidden = !call;
       if (!call) continue;
       this.fill(row, call, at, now);
       if (call.id === this.selected) selected = row.id;
@@ -141,24 +151,40 @@ export class Table {
     const { cells, left, fill } = row.parts;
     const set = (node, text) => { if (node.textContent !== text) node.textContent = text; };
     const moved = row.dataset.key !== call.id;
-    row.dataset.key = call.id;
-    row.style.transform = `translateY(${at * this.height}px)`;
-    row.setAttribute("aria-rowindex", at + 1);
-    row.setAttribute("aria-selected", call.id === this.selected);
-    set(cells[0], call.id); cells[0].title = call.id;
-    set(cells[1], call.agent ?? "–"); cells[1].title = call.agent ?? "";
-    set(cells[2], call.to ?? "–");
-    set(cells[3], stateWord(call.state)); cells[3].dataset.state = call.state;
-    set(cells[4], (call.limit ?? "–") + (call.provisional ? " ?" : "")); cells[4].title = call.rule ? `rule: ${call.rule}` : "no rule: the limits of all calls";
+    const place = at * this.height;
+    if (row.place !== place) {
+      row.place = place;
+      row.style.transform = `translateY(${place}px)`;
+      row.setAttribute("aria-rowindex", at + 1);
+    }
+    const selected = String(call.id === this.selected);
+    if (row.ariaSelected !== selected) row.ariaSelected = selected;
+    if (row.call !== call) {
+      row.call = call;
+      row.dataset.key = call.id;
+      set(cells[0], call.id); cells[0].title = call.id;
+      set(cells[1], call.agent ?? "–"); cells[1].title = call.agent ?? "";
+      set(cells[2], call.shownTo ?? "–");
+      set(cells[3], stateWord(call.state)); cells[3].dataset.state = call.state;
+      set(cells[4], (call.limit ?? "–") + (call.provisional ? " ?" : "")); cells[4].title = call.rule ? `rule: ${call.rule}` : "no rule: the limits of all calls";
+    }
     const rest = call.deadline === null ? null : call.deadline - now;
     const idle = rest === null || call.state === "released";
     set(left, idle ? "no limit" : span(rest));
-    row.dataset.near = !idle && rest >= 0 && rest < NEAR;
-    row.dataset.late = !idle && rest < 0;
+    const tone = idle ? "" : rest < 0 ? "late" : rest < NEAR ? "near" : "";
+    if (row.tone !== tone) {
+      row.tone = tone;
+      row.dataset.near = tone === "near";
+      row.dataset.late = tone === "late";
+    }
     const whole = call.deadline - (call.began ?? call.deadline - 60_000);
     const share = idle ? 0 : rest < 0 ? 1 : Math.max(0, Math.min(1, (rest - 1000) / Math.max(whole, 1)));
-    fill.classList.toggle("still", moved);
-    fill.style.transform = `scaleX(${share})`;
+    const scale = `scaleX(${share.toFixed(3)})`;
+    if (row.scale !== scale) {
+      row.scale = scale;
+      fill.classList.toggle("still", moved);
+      fill.style.transform = scale;
+    }
   }
 
   select(id) {
