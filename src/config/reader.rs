@@ -230,7 +230,7 @@ impl<'s, 'i, 'e> Section<'s, 'i, 'e> {
         Some((self.path_of(key), value))
     }
 
-    /// Each table of the array `key`, which [[key]] writes, and where it is.
+    /// Each table of the array `key`, which `[[key]]` writes, and where it is.
     pub(super) fn tables<T>(
         &mut self,
         key: &'static str,

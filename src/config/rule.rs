@@ -144,8 +144,12 @@ fn until(part: &mut Section<'_, '_, '_>) -> Option<Until> {
 fn time_of_day(value: &DeValue<'_>) -> Result<(i8, i8), Mistake> {
     const EXPECTED: &str = "a time of day from \"00:00\" to \"23:59\"";
     let wrong = |found: &str| Mistake::bad(found, EXPECTED);
-    if let DeValue::Datetime(time) = value {
-        return Err(wrong_type(value, EXPECTED).mended(format!("write \"{time}\" in quotes")));
+    if let DeValue::Datetime(date) = value {
+        let mistake = wrong_type(value, EXPECTED);
+        return Err(match date.time {
+            Some(time) => mistake.mended(format!("write \"{:02}:{:02}\"", time.hour, time.minute)),
+            None => mistake,
+        });
     }
     let text = leaf::text(value, EXPECTED)?;
     let digits = |part: &str| {

@@ -1,7 +1,19 @@
 //! What systemd is told over `$NOTIFY_SOCKET` (spec §12, sd_notify(3)). Without that socket nothing
 //! is told, and that is fine.
 
-use std::{io, time::Duration};
+use std::{
+    env,
+    ffi::OsStr,
+    io,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::{
+            ffi::OsStrExt as _,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
+    time::Duration,
+};
 
 use sd_notify::NotifyState;
 
@@ -51,9 +63,22 @@ pub fn watchdog_every() -> Option<Duration> {
 }
 
 fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    let Some(socket) = env::var_os("NOTIFY_SOCKET") else { return };
+    let lines: String = states.iter().map(|state| format!("{state}\n")).collect();
+    if let Err(error) = send(socket.as_bytes(), lines.as_bytes()) {
         untold(&error);
     }
+}
+
+/// Never waits: a queue that systemd leaves full would hold up a thread that deadlines need.
+fn send(socket: &[u8], lines: &[u8]) -> io::Result<()> {
+    let addr = match socket.strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(OsStr::from_bytes(socket))?,
+    };
+    let sender = UnixDatagram::unbound()?;
+    sender.set_nonblocking(true)?;
+    sender.send_to_addr(lines, &addr).map(|_| ())
 }
 
 /// systemd will find out by its own time-outs; the calls come first.
@@ -63,7 +88,7 @@ fn untold(error: &io::Error) {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::net::UnixDatagram, process::Command};
+    use std::process::Command;
 
     use super::*;
 
@@ -88,7 +113,7 @@ mod tests {
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_nonblocking(true).unwrap();
-        let told = Command::new(std::env::current_exe().unwrap())
+        let told = Command::new(env::current_exe().unwrap())
             .args(["--exact", TOLD])
             .env("NOTIFY_SOCKET", &path)
             .env("WATCHDOG_USEC", "30000000")

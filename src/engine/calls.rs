@@ -157,14 +157,16 @@ impl Calls {
         self.change(&row.id, &Event::Shown { row, listing })
     }
 
-    /// A listing showed a call that we did not know.
-    pub(super) fn adopt(&self, row: &Row) -> Result<Changed, Full> {
+    /// A listing showed a call that we did not know. `unchecked`: nor could the store be asked.
+    pub(super) fn adopt(&self, row: &Row, unchecked: bool) -> Result<Changed, Full> {
         match self.map.entry(row.id.clone()) {
             Place::Occupied(mut place) => {
                 Ok(self.alter(place.get_mut(), &Event::Shown { row, listing: true }))
             }
             Place::Vacant(place) => {
-                let mut place = place.insert(self.admit(&row.id)?);
+                let mut entry = self.admit(&row.id)?;
+                entry.unchecked = unchecked;
+                let mut place = place.insert(entry);
                 Ok(self.alter(&mut place, &Event::Shown { row, listing: true }))
             }
         }

@@ -194,16 +194,18 @@ impl Shared {
         if let Some(changed) = self.calls.show(row, first) {
             return self.events.tell(&changed);
         }
-        if row.status.is_over() || !self.fetch(&row.id).await {
+        if row.status.is_over() {
             return;
         }
+        // A store that cannot be asked holds no call back: what it knows is joined in later.
+        let unchecked = !self.fetch(&row.id).await;
         let known = self.calls.show(row, first);
         let changed = match known {
             Some(changed) => changed,
             None if !listing::is_adopted(row, &self.tuning().adopt, |agent| self.knows(agent)) => {
                 return;
             }
-            None => match self.calls.adopt(row) {
+            None => match self.calls.adopt(row, unchecked) {
                 Ok(changed) => {
                     self.signs.first_seen_by_listing(self.clock.now().mono);
                     changed

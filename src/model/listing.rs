@@ -156,3 +156,61 @@ pub fn is_adopted(row: &Row, adopt: &Adopt, is_known: impl Fn(&AgentId) -> bool)
     };
     is_live && is_ours
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        ids::CallId,
+        time::{Mono, Wall},
+    };
+
+    fn pass() -> Pass {
+        Pass::new(Moment { wall: Wall(0), mono: Mono(0) })
+    }
+
+    fn row(id: &str, status: Status) -> Row {
+        Row {
+            id: CallId::parse(id).unwrap(),
+            sid: None,
+            agent: None,
+            to: None,
+            from: None,
+            direction: None,
+            testing: None,
+            status,
+            started_at: None,
+            created_at: None,
+            updated_at: None,
+        }
+    }
+
+    /// A call that moved on between two pages was taken for one that two listings show.
+    #[test]
+    fn a_call_that_moves_on_within_a_pass_is_shown_by_one_listing() {
+        let mut pass = pass();
+        assert!(pass.shows(&row("call", Status::Ringing)));
+        assert!(!pass.shows(&row("call", Status::Answered)));
+        assert!(pass.shows(&row("another", Status::Answered)));
+    }
+
+    #[test]
+    fn a_pass_without_a_status_that_the_platform_does_not_know_is_complete() {
+        let mut pass = pass();
+        for _ in 0..3 {
+            pass.heard(&Page { last_page: 1, ..Page::default() });
+        }
+        pass.failed(&Failure::Other { status: 422, message: String::new() });
+        assert_eq!((pass.passed(), pass.next_page()), (Passed::Complete, None));
+    }
+
+    /// Refused with 402 or 403 throughout, a pass counted as complete and every call as missing.
+    #[test]
+    fn a_pass_that_is_refused_throughout_has_failed() {
+        let mut pass = pass();
+        while pass.next_page().is_some() {
+            pass.failed(&Failure::Other { status: 402, message: String::new() });
+        }
+        assert_eq!(pass.passed(), Passed::Failed);
+    }
+}

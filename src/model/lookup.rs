@@ -208,7 +208,7 @@ impl Lookup {
     }
 
     /// Lists may be newest first or oldest first (undocumented): after the first page the last one
-    /// is looked at. Which page of a shared list comes next is the [`Sweep`]'s to say.
+    /// is looked at. Which page of a shared list comes next is the [`Sweep`](sweep::Sweep)'s to say.
     fn turn_page(&mut self, query: &Query, last_page: u32) {
         let next = match query {
             Query::ActiveCall { .. } | Query::Recent { .. } | Query::Ringing { .. } => None,

@@ -312,8 +312,12 @@ impl Stop {
         if self.under_way {
             self.lost = self.lost.or(self.sent);
             self.under_way = false;
-        } else if self.begun.is_none() && self.intent.is_some() && deadline_passed {
-            // The intent is written before the deadline; what came after it is not on record.
+        } else if (self.begun.is_none() || self.attempts == 0)
+            && self.intent.is_some()
+            && deadline_passed
+        {
+            // The intent, and perhaps the stop's beginning, is written before a request leaves; what
+            // came after is not on record.
             self.lost = self.lost.or(self.intent);
         }
         self.reached = self.attempts > 0;

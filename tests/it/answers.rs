@@ -204,7 +204,7 @@ async fn a_409_after_a_lost_answer_is_our_own_doing() {
 
 #[tokio::test]
 async fn a_stop_that_was_accepted_and_not_carried_out_is_requested_again() {
-    let sim = Platform::with_faults(&["ineffective,count=2"]).await;
+    let sim = Platform::with_faults(&["ineffective,count=2,scope=end-call"]).await;
     let daemon = start(&sim).await;
     let call = sim.place(Script::default());
     daemon.until_outcome(&call, "stopped").await;

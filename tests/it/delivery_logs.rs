@@ -1,129 +1,99 @@
-//! §9 *Logs*: what stands in them, and what never does.
+//! The platform's delivery logs: lost events come back by them (spec §8).
 
 use callwarden::sim::{Script, Wait};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{ConfigFile, Daemon, Platform, SECRETS};
+use crate::{
+    harness::{Daemon, Platform},
+    seen::{listed, requests, set_up_webhook, talking, unlisted},
+};
 
-#[tokio::test]
-async fn numbers_are_masked_and_neither_contexts_nor_secrets_are_logged() {
-    let sim = Platform::with_faults(&["server-error,count=2,scope=end-call"]).await;
-    let config = ConfigFile::new()
-        .platform(&sim)
-        .set("limits.total", "300ms")
-        .set_secret("webhook.previous_secret", "old-secret")
-        .env("RUST_LOG", "trace");
-    let daemon = Daemon::start(config).await;
-    sim.deliver_to(&daemon);
-    let context = json!({"name": "context-nobody-may-see"});
-    let call = sim.place(Script {
-        to: Some("+4915112345678".to_owned()),
-        from: Some("+49301234567".to_owned()),
-        context: context.as_object().unwrap().clone(),
-        ..Script::default()
-    });
-    sim.until(Wait::Status { call: call.clone(), status: "over".to_owned() }).await;
-    daemon.until_outcome(&call, "stopped").await;
-    let bad = json!({"event": "event_phone_call_started", "call_id": {}, "to": "+4915112345678"});
-    assert_eq!(daemon.webhook().json(&bad).send().await.status, 422);
-    assert_eq!(daemon.webhook().unsigned().json(&bad).send().await.status, 401);
-    let refused = daemon.webhook().signed_with("another-0123456789").json(&bad).send().await;
-    assert_eq!(refused.status, 401);
-    daemon.api("/api/calls?token=query-nobody-may-see").await;
-    let log = daemon.log_text();
-    daemon.stop().await;
+fn url(daemon: &Daemon) -> String {
+    format!("http://{}/webhooks/talkover/{{agent_id}}/{{event}}", daemon.addr())
+}
 
-    assert!(log.contains("5678"), "the last four digits are shown");
-    for number in ["4915112345678", "15112345678", "301234567"] {
-        let line = log.lines().find(|line| line.contains(number));
-        assert_eq!(line, None, "{number}");
-    }
-    let secrets = SECRETS.map(|(_, secret)| secret.trim_start_matches("Bearer "));
-    for secret in secrets.into_iter().chain(["context-nobody", "query-nobody", "another-0123"]) {
-        let line = log.lines().find(|line| line.contains(secret));
-        assert_eq!(line, None, "{secret}");
-    }
+fn of_campaign() -> Script {
+    let context = json!({"plan": "trial"}).as_object().unwrap().clone();
+    Script { campaign: Some("camp-1".to_owned()), context, ..talking() }
+}
+
+/// Waits until a call's campaign is known; returns the call.
+async fn until_filled_in(daemon: &Daemon, call: &str) -> Value {
+    let mut shown = Value::Null;
+    daemon
+        .until("its campaign is known", async || {
+            shown = daemon.call(call).await;
+            shown["campaign"] == "camp-1"
+        })
+        .await;
+    shown
 }
 
 #[tokio::test]
-async fn each_line_is_json_with_a_message_and_one_line_tells_each_decision() {
+async fn an_adopted_call_gets_what_its_lost_webhooks_told() {
+    let sim = Platform::with_faults(&["webhooks-lost"]).await;
+    let daemon = Daemon::start(listed(&sim)).await;
+    set_up_webhook(&sim, "agent-1", &url(&daemon)).await;
+    let call = sim.place(Script { talks_after: Some("0s".parse().unwrap()), ..of_campaign() });
+    let shown = until_filled_in(&daemon, &call).await;
+    assert!(shown["history"].to_string().contains("adopted"), "{shown:#}");
+    daemon
+        .until("its marks are filled in", async || {
+            let marks = daemon.call(&call).await["marks"].clone();
+            ["started", "connected", "talking"].iter().all(|mark| marks[mark].is_string())
+        })
+        .await;
+    assert_eq!(sim.deliveries().len(), 0, "nothing was ever delivered");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_whose_webhooks_an_earlier_life_took_gets_them_all() {
     let sim = Platform::start().await;
-    let config = ConfigFile::new().platform(&sim).set("limits.total", "300ms");
-    let daemon = Daemon::start(config).await;
+    let daemon = Daemon::start(unlisted(&sim)).await;
+    set_up_webhook(&sim, "agent-1", &url(&daemon)).await;
+    let call = sim.place(Script { talks_after: Some("0s".parse().unwrap()), ..of_campaign() });
+    sim.until(Wait::Delivered { call: Some(call.clone()), event: None, count: 3 }).await;
+    daemon.stop().await;
+    // Another store, that knows nothing of it.
+    let daemon = Daemon::start(listed(&sim)).await;
+    until_filled_in(&daemon, &call).await;
+    daemon
+        .until("its marks are filled in", async || {
+            let marks = daemon.call(&call).await["marks"].clone();
+            ["started", "connected", "talking"].iter().all(|mark| marks[mark].is_string())
+        })
+        .await;
+    // They came in time, though not to us: nobody is told that webhooks are late.
+    assert_eq!(daemon.health().await["calls"]["live"], 1);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn an_end_that_was_lost_is_found_in_the_logs_of_a_restart() {
+    let sim = Platform::start().await;
+    let daemon = Daemon::start(unlisted(&sim)).await;
+    set_up_webhook(&sim, "agent-1", &url(&daemon)).await;
+    let call = sim.place_tracked(of_campaign()).await;
+    sim.until(Wait::Quiet).await;
+    let home = daemon.stop().await;
+    sim.fault("webhooks-lost");
+    assert!(sim.hang_up(&call));
+    let config = listed(&sim).set("enforcement.reconcile_every", "1h");
+    let daemon = Daemon::start_in(home, config).await;
+    let ended = daemon.until_outcome(&call, "completed").await;
+    assert!(ended["marks"]["phone_call_ended"].is_string(), "{ended:#}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn logs_are_read_for_adopted_calls_alone_once_we_are_up() {
+    let sim = Platform::start().await;
+    let daemon = Daemon::start(listed(&sim)).await;
     sim.deliver_to(&daemon);
-    let call = sim.place(Script::default());
-    sim.until(Wait::Status { call: call.clone(), status: "over".to_owned() }).await;
-    daemon.until_outcome(&call, "stopped").await;
-    daemon.until_logged("the call is over").await;
-    let lines = daemon.log();
-    for line in &lines {
-        assert!(line.json.is_object(), "{}", line.text);
-        for key in ["timestamp", "level", "message", "target"] {
-            assert!(line.json[key].is_string(), "{key}: {}", line.text);
-        }
-    }
-    let told = |message: &str| {
-        let of_call = lines.iter().filter(|line| line.field("call.id") == call);
-        of_call.filter(|line| line.field("message").contains(message)).count()
-    };
-    assert_eq!(told("past its deadline"), 1);
-    assert_eq!(told("end-call request sent"), 1);
-    assert_eq!(told("end-call request accepted"), 1);
-    assert_eq!(told("the call is over"), 1);
-    daemon.stop().await;
-}
-
-#[tokio::test]
-async fn nothing_from_outside_can_forge_a_line() {
-    let config = ConfigFile::new().set("limits.total", "100ms").env("RUST_LOG", "debug");
-    let daemon = Daemon::start(config).await;
-    let forged = "\u{2028}\u{85}\u{1b}[2J\r\n{\"level\":\"ERROR\",\"message\":\"forged\"}";
-    let escaped = "%0A%7B%22level%22%3A%22ERROR%22%2C%22message%22%3A%22forged%22%7D";
-    let long = "x".repeat(10_000);
-    for body in [
-        json!({"event": "event_phone_call_started", "call_id": forged}),
-        json!({"event": "event_phone_call_started", "call_id": "c", "agent_id": forged}),
-        json!({"event": forged, "call_id": "c"}),
-        json!({"event": "event_phone_call_started", "call_id": "\u{2028}\u{202e}\"}forged{"}),
-        json!({"event": "event_phone_call_started", "call_id": "to", "to": forged}),
-        json!({"event": "event_phone_call_ended", "call_id": "r", "ended_reason": forged}),
-        json!({"event": "event_phone_call_started", "call_id": long}),
-        json!({"event": "event_phone_call_started", "call_id": "c", "agent_id": long}),
-    ] {
-        for path in ["", &format!("/{escaped}"), &format!("/a/{escaped}")] {
-            let status = daemon.webhook().path(path).json(&body).send().await.status;
-            assert!(status < 500, "{status}");
-        }
-    }
-    daemon.webhook().unsigned().header("X-\u{1b}[2J", "v").bytes();
-    daemon.api(&format!("/{escaped}")).await;
-    daemon.until_logged("end-call request sent").await;
-    let lines = daemon.log();
-    daemon.stop().await;
-    for line in lines {
-        assert!(line.json.is_object(), "{}", line.text);
-        assert_ne!(line.field("message"), "forged", "{}", line.text);
-        assert!(!line.text.contains('\u{1b}'), "{}", line.text);
-        assert!(line.text.len() < 2048, "{} bytes: {:.300}", line.text.len(), line.text);
-    }
-}
-
-#[tokio::test]
-async fn repeated_refusals_are_told_once_a_second_with_a_count() {
-    let daemon = Daemon::start(ConfigFile::new()).await;
-    let mut sent = 0;
-    let refused_twice = async || {
-        assert_eq!(daemon.webhook().unsigned().send().await.status, 401);
-        sent += 1;
-        let lines = daemon.log();
-        let told = lines.iter().filter(|line| line.text.contains("webhook refused"));
-        told.count() >= 2
-    };
-    daemon.until("a second line", refused_twice).await;
-    let lines = daemon.log();
-    let told = lines.iter().filter(|line| line.text.contains("webhook refused"));
-    let counted: u64 = told.map(|line| line.json["refusals.count"].as_u64().unwrap()).sum();
-    // The second line stands for all that came between.
-    assert!(sent > 2 && counted >= sent - 1 && counted <= sent, "{counted} of {sent}");
+    sim.until(Wait::Requests { endpoint: Some("lists".into()), count: 4 }).await;
+    sim.place_tracked(talking()).await;
+    sim.until(Wait::Requests { endpoint: Some("lists".into()), count: 16 }).await;
+    assert!(requests(&sim, "webhooks").is_empty());
     daemon.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use callwarden::sim::{Fate, Script, Span};
 
-use crate::harness::{ConfigFile, Daemon, Platform};
+use crate::harness::{ConfigFile, Daemon, Platform, micros_of};
 
 const NO_END: &str = "webhooks-vanished,event=event_phone_call_ended";
 
@@ -108,7 +108,8 @@ async fn a_409_of_a_call_that_goes_on_is_no_end() {
 /// The platform answers so to every request, and the stop is given up.
 async fn given_up(fault: &str, reason: &str) {
     let sim = Platform::with_faults(&[fault]).await;
-    let daemon = start(&sim, |config| config.set("enforcement.give_up_after", "2s")).await;
+    let mut daemon = start(&sim, |config| config.set("enforcement.give_up_after", "2s")).await;
+    daemon.expect_error("the stop failed");
     let call = sim.place(Script::default());
     daemon.until_outcome(&call, "failed").await;
     assert_eq!(daemon.ended(&call).await["reason"], reason);
@@ -117,7 +118,7 @@ async fn given_up(fault: &str, reason: &str) {
     let requests = sim.end_calls(&call);
     let answered = requests[0].answered_at.unwrap();
     let recorded = daemon.ended(&call).await;
-    let ended_at = crate::harness::micros_of(&recorded["ended_at"]);
+    let ended_at = micros_of(&recorded["ended_at"]);
     assert!(ended_at + 1000 >= answered + 2_000_000, "given up too early");
     // Evidence of its end takes the alarm back.
     sim.hang_up(&call);

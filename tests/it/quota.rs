@@ -5,7 +5,7 @@ use std::time::Duration;
 use callwarden::sim::{RequestRecord, Script, Wait};
 use serde_json::json;
 
-use crate::harness::{ConfigFile, Daemon, Platform, now_and};
+use crate::harness::{ConfigFile, Daemon, Platform, micros, now_and};
 
 fn config(sim: &Platform) -> ConfigFile {
     ConfigFile::new().platform(sim).set("enforcement.reconcile_every", "0s")
@@ -56,11 +56,10 @@ async fn what_is_due_goes_out_by_deadline_then_id_and_within_the_window() {
     sim.until(Wait::EndCalls { call: None, count: calls.len() }).await;
     let requests = sim.requests_to("end-call");
     let order: Vec<_> = requests.iter().map(|one| one.call.clone().unwrap()).collect();
-    // Those of one burst travel side by side: which of them arrives first is the network's doing.
-    for (burst, (seen, due)) in order.chunks(5).zip(calls.chunks(5)).enumerate() {
-        let mut seen = seen.to_vec();
-        seen.sort();
-        assert_eq!(seen, due, "burst {burst} of {order:?}");
+    // Those under way at once travel side by side: which arrives first is the network's doing.
+    for (place, call) in order.iter().enumerate() {
+        let due = calls.iter().position(|one| one == call).unwrap();
+        assert!(place.abs_diff(due) < 5, "{call} at {place} of {order:?}");
     }
     let most = most_within(&sim.requests(), Duration::from_secs(1));
     assert!(most <= 5, "{most} requests within a second");
@@ -78,13 +77,12 @@ async fn requests_of_an_earlier_life_count_after_a_restart() {
     }
     for count in [2, 6, 10] {
         sim.until(Wait::EndCalls { call: None, count }).await;
-        let home = daemon.kill().await;
+        let home = daemon.stop().await;
         daemon = Daemon::start_in(home, config()).await;
     }
     sim.until(Wait::Over { count: calls.len() }).await;
     let most = most_within(&sim.requests(), Duration::from_secs(1));
-    // A request whose record had no time to become durable before the kill is not known.
-    assert!(most <= 5, "{most} requests within a second");
+    assert!(most <= 4, "{most} requests within a second");
     daemon.stop().await;
 }
 
@@ -133,13 +131,18 @@ async fn paused_by(shape: &str, pause: Duration) {
     sim.until(Wait::Accepted { call: None, count: calls.len() }).await;
     let requests = sim.requests_to("end-call");
     let refused = requests.iter().find(|one| one.status == Some(429)).unwrap().answered_at.unwrap();
-    // What left before the refusal was there is still on its way.
-    let travelling = Duration::from_millis(150);
-    let later = |one: &&RequestRecord| one.at > refused + travelling.as_micros() as u64;
+    // What left before the refusal was there is still on its way, on a busy machine for a while.
+    let travelling = pause.mul_f64(0.6).max(Duration::from_millis(150));
+    let later = |one: &&RequestRecord| one.at > refused + micros(travelling);
     let after: Vec<_> = requests.iter().filter(later).collect();
     let waited = Duration::from_micros(after[0].at - refused);
     assert!(waited + Duration::from_millis(50) >= pause, "{shape}: only {waited:?}");
-    assert!(after[1].at >= after[0].answered_at.unwrap(), "{shape}: no single probe");
+    // Of a reset in whole epoch seconds next to nothing may be left: no telling the probe apart.
+    let is_told_apart = pause > Duration::ZERO;
+    assert!(
+        !is_told_apart || after[1].at >= after[0].answered_at.unwrap(),
+        "{shape}: no single probe"
+    );
     daemon.stop().await;
 }
 

@@ -1,169 +1,147 @@
-//! How many requests leave, and which (spec §7 *Quota*).
+//! The quota as the platform sees it (spec §7 *Quota*).
 
-use std::time::Duration;
+use std::collections::HashSet;
 
-use callwarden::sim::{RequestRecord, Script, Wait};
-use serde_json::json;
+use callwarden::sim::Wait;
 
-use crate::harness::{ConfigFile, Daemon, Platform, now_and};
+use crate::{
+    harness::{Daemon, Platform},
+    seen::{self, SECOND, most_at_once, most_in_a_window, talking, unlisted},
+};
 
-fn config(sim: &Platform) -> ConfigFile {
-    ConfigFile::new().platform(sim).set("enforcement.reconcile_every", "0s")
-}
-
-/// Places silent calls that have been answered; their webhooks come by hand.
-async fn silent_calls(sim: &Platform, count: usize) -> Vec<String> {
-    let script = |n| Script {
-        id: Some(format!("call-{n:03}")),
-        rings: Duration::ZERO.into(),
-        silent: true,
-        ..Script::default()
-    };
-    let calls: Vec<_> = (0..count).map(|n| sim.place(script(n))).collect();
-    for call in &calls {
-        sim.until(Wait::Status { call: call.clone(), status: "answered".to_owned() }).await;
-    }
-    calls
-}
-
-/// The most requests of any window of that length.
-fn most_within(records: &[RequestRecord], window: Duration) -> usize {
-    let window = u64::try_from(window.as_micros()).unwrap();
-    let within = |first: usize| {
-        let end = records[first].at + window;
-        records[first..].iter().take_while(|record| record.at < end).count()
-    };
-    (0..records.len()).map(within).max().unwrap_or_default()
-}
-
-/// Deadlines come in another order than their webhooks, all at once, under a narrow quota.
 #[tokio::test]
-async fn what_is_due_goes_out_by_deadline_then_id_and_within_the_window() {
+async fn no_window_holds_more_than_the_quota() {
+    let sim = Platform::with_faults(&["latency=0ms..400ms", "rate-limit=20/1s"]).await;
+    let config = unlisted(&sim).set("platform.requests", "20/s").set("limits.total", "3s");
+    let daemon = Daemon::start(config).await;
+    sim.deliver_to(&daemon);
+    (0..80).for_each(|_| drop(sim.place(talking())));
+    sim.until(Wait::Over { count: 80 }).await;
+    let seen = sim.requests();
+    let most = most_in_a_window(seen.iter().map(|request| request.at).collect(), SECOND);
+    assert!(most <= 20, "{most} requests came within a second");
+    // Nor did the platform's own window, which looks at them when it handles them.
+    assert!(seen.iter().all(|request| request.status != Some(429)));
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn at_most_64_requests_are_under_way_and_one_a_call() {
+    let sim = Platform::with_faults(&["latency=500ms,scope=end-call"]).await;
+    let config = unlisted(&sim).set("platform.requests", "10000/s").set("limits.total", "4s");
+    let daemon = Daemon::start(config).await;
+    sim.deliver_to(&daemon);
+    (0..200).for_each(|_| drop(sim.place(talking())));
+    sim.until(Wait::Over { count: 200 }).await;
+    let seen = sim.requests();
+    let spans = |only: Option<&str>| {
+        let is_wanted = |call: &Option<String>| only.is_none() || call.as_deref() == only;
+        let wanted = seen.iter().filter(|request| is_wanted(&request.call));
+        most_at_once(wanted.map(|request| (request.at, request.answered_at.unwrap())))
+    };
+    let most = spans(None);
+    assert!((32..=64).contains(&most), "{most} requests were under way at once");
+    assert!(sim.calls().iter().all(|call| spans(Some(&call.id)) <= 1));
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn while_all_kinds_wait_each_has_its_share() {
+    // Calls that go on: first requests, repeats, confirmations and listings wait all at once.
+    let sim = Platform::with_faults(&["ineffective,scope=end-call"]).await;
+    let config = seen::listed(&sim)
+        .set("platform.requests", "20/s")
+        .set("limits.total", "4s")
+        .set("enforcement.confirm_within", "100ms");
+    let daemon = Daemon::start(config).await;
+    sim.deliver_to(&daemon);
+    (0..120).for_each(|_| drop(sim.place(talking())));
+    sim.until(Wait::EndCalls { call: None, count: 5 }).await;
+    daemon
+        .until("every call was asked to end", async || {
+            let asked: HashSet<_> =
+                seen::requests(&sim, "end-call").into_iter().filter_map(|r| r.call).collect();
+            asked.len() == 120
+        })
+        .await;
+    let mut asked = HashSet::new();
+    let (mut firsts, mut repeats, mut looks) = (0, 0, 0);
+    let begun = sim.requests().into_iter().skip_while(|request| request.endpoint != "end-call");
+    for request in begun {
+        match request.call {
+            Some(call) if asked.insert(call.clone()) => firsts += 1,
+            Some(_) => repeats += 1,
+            None => looks += 1,
+        }
+        if asked.len() == 120 {
+            break;
+        }
+    }
+    let all = firsts + repeats + looks;
+    assert!(firsts * 2 >= all, "{firsts} first requests of {all}");
+    assert!(repeats > 0, "repeats had no share of {all}");
+    // A tenth, give or take those that left before anything waited.
+    assert!(looks * 12 >= all && looks * 7 <= all, "{looks} look-ups of {all}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_backlog_of_over_30_s_is_told_with_its_number_and_time() {
     let sim = Platform::start().await;
-    let daemon =
-        Daemon::start(config(&sim).set("platform.requests", "5/s").set("limits.total", "2s")).await;
-    let calls = silent_calls(&sim, 20).await;
-    // Two calls a deadline, told latest first.
-    let earliest = 300;
-    let at: Vec<_> = (0..calls.len()).map(|n| now_and(earliest + 20 * (n as i64 / 2))).collect();
-    for (call, at) in calls.iter().zip(&at).rev() {
-        let event = json!({
-            "event": "event_phone_call_started", "call_id": call, "agent_id": "agent-1",
-            "timestamp": at,
-        });
-        assert_eq!(daemon.webhook().json(&event).send().await.result(), "tracked");
-    }
-    sim.until(Wait::EndCalls { call: None, count: calls.len() }).await;
-    let requests = sim.requests_to("end-call");
-    let order: Vec<_> = requests.iter().map(|one| one.call.clone().unwrap()).collect();
-    // Those of one burst travel side by side: which of them arrives first is the network's doing.
-    for (burst, (seen, due)) in order.chunks(5).zip(calls.chunks(5)).enumerate() {
-        let mut seen = seen.to_vec();
-        seen.sort();
-        assert_eq!(seen, due, "burst {burst} of {order:?}");
-    }
-    let most = most_within(&sim.requests(), Duration::from_secs(1));
-    assert!(most <= 5, "{most} requests within a second");
+    let config = unlisted(&sim).set("platform.requests", "60/min").set("limits.total", "4s");
+    let daemon = Daemon::start(config).await;
+    sim.deliver_to(&daemon);
+    (0..160).for_each(|_| drop(sim.place(talking())));
+    let mut message = String::new();
+    daemon
+        .until("the backlog shows", async || {
+            let check = daemon.health().await["checks"]["platform"].clone();
+            message = check["message"].as_str().unwrap_or_default().to_owned();
+            check["status"] == "warn" && message.contains("wait for quota, which takes ")
+        })
+        .await;
+    let calls: usize = message.split(' ').next().unwrap().parse().unwrap();
+    assert!((61..=160).contains(&calls), "{message}");
+    let backlog = daemon.metrics().await.value("callwarden_stop_backlog");
+    assert!((61.0..=160.0).contains(&backlog), "{backlog}");
     daemon.stop().await;
 }
 
 #[tokio::test]
-async fn requests_of_an_earlier_life_count_after_a_restart() {
+async fn requests_recorded_count_after_a_restart() {
     let sim = Platform::start().await;
-    let config = || config(&sim).set("platform.requests", "4/s").set("limits.total", "500ms");
-    let mut daemon = Daemon::start(config()).await;
-    let calls = silent_calls(&sim, 16).await;
-    for call in &calls {
-        assert_eq!(daemon.event("phone_call_started", call).await, "tracked");
-    }
-    for count in [2, 6, 10] {
-        sim.until(Wait::EndCalls { call: None, count }).await;
-        let home = daemon.kill().await;
-        daemon = Daemon::start_in(home, config()).await;
-    }
-    sim.until(Wait::Over { count: calls.len() }).await;
-    let most = most_within(&sim.requests(), Duration::from_secs(1));
-    // A request whose record had no time to become durable before the kill is not known.
-    assert!(most <= 5, "{most} requests within a second");
+    let config = unlisted(&sim).set("platform.requests", "20/min").set("limits.total", "4s");
+    let daemon = Daemon::start(config.clone()).await;
+    sim.deliver_to(&daemon);
+    (0..40).for_each(|_| drop(sim.place(talking())));
+    sim.until(Wait::Accepted { call: None, count: 20 }).await;
+    daemon
+        .until("they are on record", async || {
+            daemon.metrics().await.value("callwarden_quota_remaining") == 0.0
+        })
+        .await;
+    let home = daemon.stop().await;
+    let daemon = Daemon::start_in(home, config).await;
+    let left = daemon.metrics().await.value("callwarden_quota_remaining");
+    assert!(left < 1.0, "{left} requests are left");
+    assert_eq!(seen::requests(&sim, "end-call").len(), 20);
     daemon.stop().await;
 }
 
 #[tokio::test]
-async fn at_most_64_requests_are_under_way_and_one_of_a_call() {
-    let sim = Platform::with_faults(&["latency=400ms,scope=end-call"]).await;
-    let daemon = Daemon::start(config(&sim).set("limits.total", "2s")).await;
-    let calls = silent_calls(&sim, 150).await;
-    let at = now_and(0);
-    for call in &calls {
-        let event = json!({
-            "event": "event_phone_call_started", "call_id": call, "agent_id": "agent-1",
-            "timestamp": at,
-        });
-        daemon.webhook().json(&event).send().await.result();
-    }
-    sim.until(Wait::Accepted { call: None, count: calls.len() }).await;
-    let requests = sim.requests_to("end-call");
-    let under_way = |at| {
-        let is_under_way =
-            |one: &&RequestRecord| one.at <= at && one.answered_at.is_none_or(|end| at < end);
-        requests.iter().filter(is_under_way).count()
-    };
-    let most = requests.iter().map(|one| under_way(one.at)).max().unwrap();
-    assert!((32..=64).contains(&most), "{most} at once");
-    for call in &calls {
-        assert_eq!(sim.end_calls(call).len(), 1, "{call}");
-    }
+async fn fewer_remaining_than_we_thought_spaces_requests_before_any_is_refused() {
+    // The account's quota is a fraction of what we were told is ours.
+    let sim = Platform::with_faults(&["rate-limit=10/4s,reset=seconds"]).await;
+    let config = seen::listed(&sim)
+        .set("enforcement.reconcile_every", "1h")
+        .set("platform.requests", "1000/s")
+        .set("limits.total", "3s");
+    let daemon = Daemon::start(config).await;
+    sim.until(Wait::Requests { endpoint: Some("lists".into()), count: 4 }).await;
+    sim.deliver_to(&daemon);
+    (0..20).for_each(|_| drop(sim.place(talking())));
+    sim.until(Wait::Over { count: 20 }).await;
+    let refused = sim.requests().iter().filter(|request| request.status == Some(429)).count();
+    assert!(refused <= 1, "{refused} requests were refused");
     daemon.stop().await;
-}
-
-/// After a 429 nothing leaves until the pause is over, then one request alone, then the rest.
-async fn paused_by(shape: &str, pause: Duration) {
-    let sim = Platform::with_faults(&[&format!("rate-limit=3/2s,{shape}")]).await;
-    let daemon = Daemon::start(config(&sim).set("limits.total", "1s")).await;
-    let calls = silent_calls(&sim, 9).await;
-    let at = now_and(0);
-    for call in &calls {
-        let event = json!({
-            "event": "event_phone_call_started", "call_id": call, "agent_id": "agent-1",
-            "timestamp": at,
-        });
-        daemon.webhook().json(&event).send().await.result();
-    }
-    daemon.until_check("platform", "warn").await;
-    sim.until(Wait::Accepted { call: None, count: calls.len() }).await;
-    let requests = sim.requests_to("end-call");
-    let refused = requests.iter().find(|one| one.status == Some(429)).unwrap().answered_at.unwrap();
-    // What left before the refusal was there is still on its way.
-    let travelling = Duration::from_millis(150);
-    let later = |one: &&RequestRecord| one.at > refused + travelling.as_micros() as u64;
-    let after: Vec<_> = requests.iter().filter(later).collect();
-    let waited = Duration::from_micros(after[0].at - refused);
-    assert!(waited + Duration::from_millis(50) >= pause, "{shape}: only {waited:?}");
-    assert!(after[1].at >= after[0].answered_at.unwrap(), "{shape}: no single probe");
-    daemon.stop().await;
-}
-
-#[tokio::test]
-async fn a_429_pauses_for_retry_after_in_the_body() {
-    paused_by("hint=body", Duration::from_secs(1)).await;
-}
-
-#[tokio::test]
-async fn a_429_pauses_for_the_retry_after_header() {
-    paused_by("hint=headers,reset=none", Duration::from_secs(1)).await;
-}
-
-#[tokio::test]
-async fn a_429_pauses_until_a_reset_in_epoch_seconds() {
-    paused_by("hint=none,reset=epoch", Duration::ZERO).await;
-}
-
-#[tokio::test]
-async fn a_429_pauses_for_a_reset_in_seconds() {
-    paused_by("hint=none,reset=seconds", Duration::from_secs(1)).await;
-}
-
-#[tokio::test]
-async fn a_429_without_a_hint_pauses_for_5_s() {
-    paused_by("hint=none,reset=none", Duration::from_secs(5)).await;
 }

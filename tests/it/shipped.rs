@@ -217,7 +217,8 @@ fn every_block_of_the_install_guide_is_run_or_says_why_not() {
     let test = fs::read_to_string(repository().join("packaging/test")).unwrap();
     for name in lines.iter().filter_map(|line| line.strip_prefix("<!-- run: ")) {
         let name = name.strip_suffix(" -->").unwrap();
-        let is_run = name == "packaging/test" || test.contains(&format!("step {name}"));
+        let calls = [format!("step {name}\n"), format!("block {name} ")];
+        let is_run = name == "packaging/test" || calls.iter().any(|call| test.contains(call));
         assert!(is_run, "packaging/test does not run {name}");
     }
 }

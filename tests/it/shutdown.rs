@@ -105,6 +105,29 @@ async fn systemd_is_told_ready_watchdog_and_stopping() {
     daemon.ended_clean().await;
 }
 
+/// It hears nothing: its queue holds a dozen words or so, and the thirteenth once held a thread up.
+#[tokio::test]
+async fn a_systemd_that_does_not_listen_holds_nothing_up() {
+    let sim = Platform::start().await;
+    let home = Home::new();
+    let path = home.path().join("notify");
+    let _deaf = UnixDatagram::bind(&path).unwrap();
+    let config = ConfigFile::new()
+        .platform(&sim)
+        .set("limits.total", "2s")
+        .env("NOTIFY_SOCKET", path.to_str().unwrap())
+        .env("WATCHDOG_USEC", "40000");
+    let daemon = Daemon::start_in(home, config).await;
+    sim.deliver_to(&daemon);
+    let call = sim.place(Script::default());
+    daemon.until_logged("systemd could not be told").await;
+    for n in 0..20 {
+        assert_eq!(daemon.event("phone_call_started", &format!("call-{n}")).await, "tracked");
+    }
+    daemon.until_outcome(&call, "stopped").await;
+    daemon.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failing_store_never_starves_the_watchdog() {
     let home = Home::new();

@@ -91,7 +91,7 @@ async fn systemd_hears_of_readiness_standing_and_end() {
     let daemon = Daemon::start_in(home, config).await;
 
     let before = notified.until("READY=1\n").await;
-    assert_eq!(before, ["STATUS=waiting for the store, then loading its calls\n"]);
+    assert_eq!(before[0], "STATUS=waiting for the store, then loading its calls\n");
     notified.until("STATUS=0 calls, 0 stops under way; ").await;
     notified.until("WATCHDOG=1\n").await;
     assert_eq!(daemon.event("phone_call_started", "c1").await, "tracked");

@@ -32,20 +32,29 @@ async fn answering(headers: &str, body: &str) -> String {
          Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
-    tokio::spawn(async move {
+    let answers = async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut head = [0; 4096];
-            stream.read(&mut head).await.ok();
-            stream.write_all(answer.as_bytes()).await.ok();
+            if stream.read(&mut head).await.is_ok_and(|read| read > 0) {
+                stream.write_all(answer.as_bytes()).await.ok();
+            }
         }
-    });
+    };
+    spawn(answers);
     url
+}
+
+#[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(task);
 }
 
 /// How long health says that everything pauses after such an answer, once it says so.
 async fn pause(headers: &str, body: &str) -> Duration {
-    let url = answering(headers, body).await;
-    let daemon = Daemon::start(ConfigFile::new().set("platform.base_url", url)).await;
+    let config = ConfigFile::new()
+        .set("platform.base_url", answering(headers, body).await)
+        .set("enforcement.reconcile_every", "1h");
+    let daemon = Daemon::start(config).await;
     let mut pause = Duration::ZERO;
     daemon
         .until("a pause shows", async || {

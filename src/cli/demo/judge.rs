@@ -102,6 +102,9 @@ impl Verdict {
     }
 }
 
+/// How long a request may take from a busy machine to a busy machine.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
 fn judge(record: &Record, limits: &Limits) -> Judged {
     let request = record.requests.iter().min().copied();
     // A request is judged by what was known when it came: on a busy machine the word that would
@@ -119,6 +122,10 @@ fn judge(record: &Record, limits: &Limits) -> Judged {
     match (record.ended, record.outcome, request) {
         (None, _, _) => Judged::Broken(format!("it outlives its limit {limit}, and goes on")),
         (Some((at, EndedBy::Itself)), Some(_), _) if at < due => Judged::LeftAlone,
+        // Its stop had begun, and its request was on its way out.
+        (Some((at, EndedBy::Itself)), Some("raced"), None) if at < due.after(ON_ITS_WAY) => {
+            Judged::Raced
+        }
         (Some((at, EndedBy::Itself)), _, None) if at >= due => {
             Judged::Broken(format!("it outlived its limit {limit} by {:?}", at.since(due)))
         }

@@ -171,6 +171,10 @@ async fn a_stop_answers_what_an_idle_connection_sends_before_it_can_know() {
         tokio::task::yield_now().await;
     }
     running.stop.cancel();
+    // The connections hear of it before they hear of what is sent next.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     for stream in [&mut fresh, &mut kept] {
         stream.write_all(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     }

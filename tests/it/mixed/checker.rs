@@ -27,7 +27,7 @@ pub(crate) struct Breach {
 /// Every breach that a history holds.
 pub(crate) fn judge(history: &History) -> Vec<Breach> {
     let run = Run::of(history);
-    let predicates: [(&'static str, fn(&Run) -> Vec<String>); 5] = [
+    let predicates: [(&'static str, Predicate); 5] = [
         ("every call that outstayed is stopped", Run::unstopped),
         ("none is left", Run::left),
         ("none is stopped early", Run::early),
@@ -39,6 +39,9 @@ pub(crate) fn judge(history: &History) -> Vec<Breach> {
     });
     breaches.collect()
 }
+
+/// What breaks a sentence of the promise.
+type Predicate = fn(&Run) -> Vec<String>;
 
 /// A history, indexed.
 #[derive(Debug, Default)]

@@ -91,7 +91,7 @@ async fn send(
         tick.tick().await;
         let n = counts.sent.fetch_add(1, Ordering::SeqCst);
         let call = format!("c{n}");
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             kept[n as usize / 2 % KEPT].send(call).unwrap();
         } else {
             let (counts, told) = (Arc::clone(&counts), Arc::clone(&told));
