@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::api::ApiError;
 use crate::{
     config::{ConfigErrors, SecretError},
     daemon::StartError,
@@ -43,6 +44,20 @@ pub(super) fn of_start(error: &StartError) -> Exit {
     }
 }
 
+/// The code for a command that the admin API did not serve.
+#[must_use]
+pub(super) fn of_api(error: &ApiError) -> Exit {
+    match error {
+        ApiError::Off | ApiError::Secret(_) => Exit::Config,
+        ApiError::NoPort
+        | ApiError::Tls(_)
+        | ApiError::Client(_)
+        | ApiError::Unreachable { .. }
+        | ApiError::Stranger { .. } => Exit::Unreachable,
+        ApiError::Refused { .. } => Exit::No,
+    }
+}
+
 /// The code for any error that a command ends with: the first in its chain that has one.
 #[must_use]
 pub(super) fn of(error: &anyhow::Error) -> Exit {
@@ -51,6 +66,8 @@ pub(super) fn of(error: &anyhow::Error) -> Exit {
         .find_map(|cause| {
             if let Some(start) = cause.downcast_ref::<StartError>() {
                 Some(of_start(start))
+            } else if let Some(error) = cause.downcast_ref::<ApiError>() {
+                Some(of_api(error))
             } else if cause.is::<ConfigErrors>() || cause.is::<SecretError>() {
                 Some(Exit::Config)
             } else {

@@ -1,14 +1,18 @@
 //! Layer 4: the commands (spec §2), a file each, and the one table from errors to exit codes.
 
+mod api;
+mod calls;
 mod check;
 mod completions;
 mod demo;
 mod exit;
 mod explain;
 pub mod healthcheck;
+mod history;
 mod init;
 mod man;
 mod run;
+mod sheet;
 mod sim;
 mod test;
 
@@ -58,6 +62,12 @@ enum Command {
     /// Runs cases that say what the policy is to do.
     #[command(after_help = test::EXAMPLE)]
     Test(test::Arguments),
+    /// Shows calls of the running daemon, and ends, extends or releases them.
+    #[command(after_help = calls::EXAMPLE)]
+    Calls(calls::Arguments),
+    /// Shows how calls ended, newest first.
+    #[command(after_help = history::EXAMPLE)]
+    History(history::Arguments),
     /// Prints the commented example config, which is also the defaults.
     #[command(after_help = "Example:\n  callwarden init > callwarden.toml")]
     Init,
@@ -112,6 +122,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Calls(arguments) => calls::run(&arguments),
+        Command::History(arguments) => history::run(&arguments),
         Command::Init => init::run(),
         Command::Healthcheck(config) => ask_for_health(&config),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -183,7 +183,7 @@ impl Daemon {
         };
         let webhooks = listener(Task::WebhookListener, socket, app, "webhook listener");
         let admin = admin_socket.zip(access.clone()).map(|(socket, access)| {
-            let app = admin::router(engine.clone(), access);
+            let app = admin::router(engine.clone(), access, deliveries.clone());
             listener(Task::AdminListener, socket, app, "admin listener")
         });
         let reloader = Reloader { env, running: config, engine: engine.clone(), settings, access };

@@ -227,6 +227,11 @@ impl Calls {
         self.map.get(id).map(|entry| entry.call.clone())
     }
 
+    /// What `look` makes of a call; `None` if it is not in memory.
+    pub(super) fn look<T>(&self, id: &CallId, look: impl FnOnce(&Call) -> T) -> Option<T> {
+        self.map.get(id).map(|entry| look(&entry.call))
+    }
+
     /// Whether the call is in memory.
     pub(super) fn contains(&self, id: &CallId) -> bool {
         self.map.contains_key(id)
@@ -343,6 +348,11 @@ impl Calls {
     /// Puts another policy in force, from the next event of each call on.
     pub(super) fn set_policy(&self, policy: Policy) {
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+
+    /// How many calls are without outcome.
+    pub(super) fn unended(&self) -> u64 {
+        self.unended.load(Ordering::Relaxed) as u64
     }
 
     /// How many calls are in memory.

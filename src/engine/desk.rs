@@ -79,6 +79,8 @@ pub(super) enum Lister {
     Reconcile = 0,
     /// The delivery logs.
     Replay = 1,
+    /// Nothing: an operator's word to the platform waits for its turn likewise.
+    Operator = 2,
 }
 
 /// Leave for one request of a listing: it counts against the whole quota, and against the listings'

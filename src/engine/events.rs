@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::{debug, info, warn};
 
-use super::{calls::Changed, clock::Clock, signs::Signs};
+use super::{calls::Changed, clock::Clock, feed::Feed, signs::Signs};
 use crate::{
     model::{
         call::Call,
@@ -21,6 +21,7 @@ pub(super) struct Events {
     pub(super) metrics: Arc<Metrics>,
     pub(super) signs: Arc<Signs>,
     pub(super) clock: Clock,
+    pub(super) feed: Feed,
 }
 
 impl Events {
@@ -29,6 +30,7 @@ impl Events {
         for note in &changed.notes {
             self.note(&changed.call, note);
         }
+        self.feed.changed(&changed.call);
     }
 
     fn note(&self, call: &Call, note: &Note) {
@@ -82,6 +84,7 @@ impl Events {
             Note::Sent { lateness, attempt } => {
                 if let Some(lateness) = lateness {
                     self.metrics.stop_lateness(*lateness);
+                    self.feed.sent(*lateness);
                 }
                 info!(
                     call.id = %id, attempt,
@@ -117,6 +120,7 @@ impl Events {
             Note::Ended { ended, refined, confirmed_after } => {
                 if refined.is_none() {
                     self.metrics.call_ended(ended.outcome.name());
+                    self.feed.ended(ended.outcome);
                     if let Some(overrun) = ended.overrun {
                         self.metrics.overrun(overrun);
                     }

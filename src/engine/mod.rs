@@ -8,13 +8,17 @@
 //! | `ledger`, `persist`, `recover` | what the store has yet to hear of; writing it, reading it back |
 //! | `tally`, `signs`, `vitals` | the numbers that health and metrics show |
 //! | `events` | log lines and metrics of each change |
+//! | `feed` | what the stream tells of it, and the last hour |
+//! | `kill` | how far the latest kill switches have come |
 
 mod calls;
 pub mod clock;
 mod desk;
 mod dispatcher;
 mod events;
+mod feed;
 mod ingest;
+mod kill;
 mod ledger;
 mod operate;
 mod persist;
@@ -43,14 +47,20 @@ use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
 use self::{
-    calls::Calls, clock::Clock, desk::Desk, events::Events, ledger::Ledger, signs::Signs,
-    token::Token, wakeups::Wakeups,
+    calls::Calls, clock::Clock, desk::Desk, events::Events, feed::Feed, kill::Kills,
+    ledger::Ledger, signs::Signs, token::Token, wakeups::Wakeups,
 };
 pub(crate) use self::{
     dispatcher::Dispatcher, persist::Persist, reconcile::Reconcile, timer::Timer,
 };
 pub use self::{
-    ingest::Refusal, operate::OrderError, reload::Refused, signs::Delivery, token::TokenReader,
+    feed::{Changes, Minute},
+    ingest::Refusal,
+    kill::{Block, KillError, Killed, Progress},
+    operate::OrderError,
+    reload::Refused,
+    signs::Delivery,
+    token::TokenReader,
 };
 use crate::{
     model::{
@@ -150,6 +160,9 @@ pub(crate) struct Shared {
     metrics: Arc<Metrics>,
     signs: Arc<Signs>,
     events: Events,
+    kills: Kills,
+    /// Held by the one who has new calls blocked.
+    blocking: tokio::sync::Mutex<()>,
     /// Of log lines about calls that the store could not be asked for.
     unread: Throttle,
 }
@@ -210,7 +223,10 @@ impl Engine {
                 metrics: Arc::clone(&metrics),
                 signs: Arc::clone(&signs),
                 clock: clock.clone(),
+                feed: Feed::new(clock.clone()),
             },
+            kills: Kills::default(),
+            blocking: tokio::sync::Mutex::default(),
             clock,
             metrics,
             signs,

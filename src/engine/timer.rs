@@ -144,6 +144,7 @@ impl Timer {
         self.follow_wall(both);
         self.learn();
         self.shared.signs.age(now);
+        self.shared.events.feed.live(self.shared.calls.unended());
         self.shared.signs.timer_turned(std::mem::take(&mut self.worst), now);
         let passed = now.since(self.last_tick);
         self.last_tick = now;

@@ -191,6 +191,11 @@ async fn connection(
     }
 }
 
+/// With each request: cancelled when its listener is told to stop. An answer that has no end of its
+/// own ends then.
+#[derive(Clone, Debug)]
+pub struct Stopping(pub CancellationToken);
+
 async fn answer(
     mut app: Router,
     peer: SocketAddr,
@@ -199,6 +204,7 @@ async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
+    request.extensions_mut().insert(Stopping(stopping.clone()));
     let mut answer = app.call(request).await?;
     if stopping.is_cancelled() {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod facts;
 pub mod health;
 pub mod ids;
+pub mod kill;
 pub mod listing;
 pub mod lookup;
 pub mod operator;

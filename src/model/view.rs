@@ -13,8 +13,12 @@ use super::{
     time::Wall,
 };
 
-pub use self::page::{CallFilter, Cursor, CursorError, HistoryFilter, ViewPage};
+pub use self::{
+    line::CallLine,
+    page::{CallFilter, Cursor, CursorError, HistoryFilter, ViewPage},
+};
 
+mod line;
 mod of_call;
 mod page;
 

@@ -3,8 +3,18 @@
 use crate::harness::Command;
 
 /// Every command that has a help.
-const COMMANDS: [&str; 8] =
-    ["run", "demo", "sim", "check", "init", "healthcheck", "completions", "man"];
+const COMMANDS: [&str; 10] = [
+    "run",
+    "demo",
+    "sim",
+    "check",
+    "calls",
+    "history",
+    "init",
+    "healthcheck",
+    "completions",
+    "man",
+];
 
 #[test]
 fn the_help_lists_every_command() {

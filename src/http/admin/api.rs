@@ -45,11 +45,15 @@ async fn call(
     let id = call_id(id)?;
     match engine.call(&id).await.map_err(|_| unavailable())? {
         Some(call) => Ok(Json(call)),
-        None => Err(Problem::not_found(format!(
-            "no call {} is known: it was never heard of, or its end is older than store.history",
-            escaped(id.as_str()),
-        ))),
+        None => Err(unknown_call(&id)),
     }
+}
+
+pub(super) fn unknown_call(id: &CallId) -> Problem {
+    Problem::not_found(format!(
+        "no call {} is known: it was never heard of, or its end is older than store.history",
+        escaped(id.as_str()),
+    ))
 }
 
 async fn history(
@@ -61,7 +65,7 @@ async fn history(
     Ok(Json(page))
 }
 
-fn call_id(path: Result<Path<String>, PathRejection>) -> Result<CallId, Problem> {
+pub(super) fn call_id(path: Result<Path<String>, PathRejection>) -> Result<CallId, Problem> {
     let Path(text) = path.map_err(|rejection| {
         Problem::unprocessable(format!("the call's id in the path cannot be read: {rejection}"))
     })?;
@@ -70,7 +74,7 @@ fn call_id(path: Result<Path<String>, PathRejection>) -> Result<CallId, Problem>
     })
 }
 
-fn unavailable() -> Problem {
+pub(super) fn unavailable() -> Problem {
     Problem::unavailable(
         "the store cannot be read now: calls go on being watched; ask again, and see /health"
             .to_owned(),

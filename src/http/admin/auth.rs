@@ -96,9 +96,14 @@ impl Door {
         Self { access, refusals: Refusals::default(), told: Throttle::default() }
     }
 
-    pub(super) fn admit(&self, uri: &Uri, headers: &HeaderMap, now: Mono) -> Result<(), Problem> {
+    /// Whether a request was meant for us, by one of our own pages or by no page at all.
+    pub(super) fn is_meant(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let host = self.host(uri, headers)?;
-        origin(headers, &host)?;
+        origin(headers, &host)
+    }
+
+    pub(super) fn admit(&self, uri: &Uri, headers: &HeaderMap, now: Mono) -> Result<(), Problem> {
+        self.is_meant(uri, headers)?;
         if self.access.token.borne_by(headers) {
             return Ok(());
         }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::problem::Problem;
 use crate::{
+    config::duration,
     model::{
         ids::AgentId,
         time::{Moment, Wall},
@@ -108,7 +109,7 @@ fn since(value: &str, now: Moment) -> Result<Wall, Problem> {
     if let Ok(at) = value.parse::<Timestamp>() {
         return Ok(Wall(at.as_microsecond()));
     }
-    match humantime::parse_duration(value) {
+    match duration::parsed(value) {
         Ok(ago) => Ok(now.wall.before(ago)),
         Err(_) => Err(bad(
             "since",

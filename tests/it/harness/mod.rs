@@ -26,8 +26,11 @@
 //!   starts anew on the same store.
 //! - **Log**: `daemon.until_logged(text)`, `daemon.log()`. An ERROR line fails the test at its end,
 //!   unless `daemon.expect_error(text)` announced it. A test that leaves its daemon running fails.
+//! - **Browser**: [`Browser`] is a real Chromium; it looks (`until`), clicks and types, and tells what
+//!   its console was told. `CALLWARDEN_SCREENSHOTS=folder` keeps its pictures.
 //! - **Commands**: [`Command`] runs any other subcommand to its end.
 
+mod browser;
 mod command;
 mod config;
 mod daemon;
@@ -42,6 +45,7 @@ mod witness;
 use std::time::Duration;
 
 pub(crate) use self::{
+    browser::Browser,
     command::{Command, Output, binary},
     config::{ConfigFile, Home, SECRETS},
     daemon::Daemon,

@@ -1,0 +1,163 @@
+//! What commands print of calls: tables that fit the terminal, JSON, colours on a terminal alone.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anstream::ColorChoice;
+use comfy_table::{Cell, ContentArrangement, Table, presets::NOTHING};
+use rustix::termios::tcgetwinsize;
+use serde_json::Value;
+
+use crate::{
+    config::{Env as _, ProcessEnv},
+    telemetry::log::escaped,
+};
+
+/// Where nobody tells how wide it is.
+const USUAL: u16 = 100;
+
+/// A column: its heading, from which width on it is shown, and what it says of a call.
+pub(super) struct Column {
+    pub(super) heading: &'static str,
+    pub(super) from_width: u16,
+    pub(super) say: fn(&Value, jiff::Timestamp) -> String,
+}
+
+/// Prints the calls of a page, or `none`; where there are more, says so on stderr.
+pub(super) fn table(page: &Value, columns: &[Column], none: &str) -> io::Result<()> {
+    let calls = page["calls"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut out = anstream::stdout();
+    if calls.is_empty() {
+        return writeln!(out, "{none}");
+    }
+    let width = width();
+    let shown: Vec<_> = columns.iter().filter(|column| column.from_width <= width).collect();
+    let mut table = Table::new();
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width)
+        .set_header(shown.iter().map(|column| Cell::new(column.heading)));
+    let now = crate::engine::clock::Clock::system().now().wall.0;
+    let now = jiff::Timestamp::from_microsecond(now).unwrap_or_default();
+    for call in calls {
+        table.add_row(shown.iter().map(|column| Cell::new((column.say)(call, now))));
+    }
+    let in_colour = anstream::AutoStream::choice(&io::stdout()) != ColorChoice::Never;
+    for (n, line) in table.lines().enumerate() {
+        let line = line.trim_end();
+        match (in_colour, n) {
+            (true, 0) => writeln!(out, "\x1b[1m{line}\x1b[0m")?,
+            (true, _) => writeln!(out, "{}", coloured(line))?,
+            (false, _) => writeln!(out, "{line}")?,
+        }
+    }
+    if page["next"].is_string() {
+        writeln!(io::stderr(), "There are more: --limit shows as many as it says.")?;
+    }
+    Ok(())
+}
+
+/// Prints a value as JSON.
+pub(super) fn json(value: &Value) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    writeln!(out)
+}
+
+/// A field's text, its control characters escaped; `-` where there is none.
+pub(super) fn text(call: &Value, field: &str) -> String {
+    match &call[field] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => escaped(text).to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// How long from `now` to a field's instant; one that has passed has a `+`.
+pub(super) fn left(call: &Value, field: &str, now: jiff::Timestamp) -> String {
+    let Some(at) = call[field].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok())
+    else {
+        return "no limit".to_owned();
+    };
+    let rest = at.as_second() - now.as_second();
+    if rest < 0 { format!("+{}", span(-rest)) } else { span(rest) }
+}
+
+/// A field's instant by the machine's clock, in its zone.
+pub(super) fn local(call: &Value, field: &str) -> String {
+    let at = call[field].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    at.map_or_else(
+        || "-".to_owned(),
+        |at| {
+            at.to_zoned_datetime(jiff::tz::TimeZone::system())
+                .strftime("%m-%d %H:%M:%S")
+                .to_string()
+        },
+    )
+}
+
+/// Seconds as `1:05`, `2:03:04` or `3d 4h`.
+pub(super) fn span(seconds: i64) -> String {
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes}:{seconds:02}"),
+        (0, _) => format!("{hours}:{minutes:02}:{seconds:02}"),
+        (_, _) => format!("{days}d {hours}h"),
+    }
+}
+
+/// The words that want to be seen.
+fn coloured(line: &str) -> String {
+    const WORDS: [(&str, u8); 6] = [
+        ("stopping", 33),
+        ("confirming", 34),
+        ("observing", 35),
+        ("failed", 31),
+        ("stopped", 34),
+        ("raced", 35),
+    ];
+    let found = WORDS
+        .iter()
+        .find_map(|(word, colour)| Some((line.split_once(&format!(" {word} "))?, word, colour)));
+    match found {
+        Some(((before, after), word, colour)) => {
+            format!("{before} \x1b[{colour}m{word}\x1b[0m {after}")
+        }
+        None => line.to_owned(),
+    }
+}
+
+fn width() -> u16 {
+    let stdout = io::stdout();
+    let of_terminal = || tcgetwinsize(&stdout).ok().map(|size| size.ws_col);
+    let told = || ProcessEnv.var("COLUMNS").ok()?.parse().ok();
+    let known = if stdout.is_terminal() { of_terminal().or_else(told) } else { told() };
+    known.filter(|columns| *columns >= 20).unwrap_or(USUAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_reads_as_a_clock_does() {
+        assert_eq!(
+            [span(5), span(65), span(7_384), span(273_600)],
+            ["0:05", "1:05", "2:03:04", "3d 4h"]
+        );
+        let call = serde_json::json!({"deadline": "1970-01-01T00:01:00Z", "agent": "a\u{1b}[31m"});
+        let at = |second| jiff::Timestamp::from_second(second).unwrap();
+        assert_eq!(left(&call, "deadline", at(55)), "0:05");
+        assert_eq!(left(&call, "deadline", at(70)), "+0:10");
+        assert_eq!(left(&call, "none", at(0)), "no limit");
+        assert_eq!(text(&call, "agent"), "a\\u{1b}[31m");
+        assert_eq!(text(&call, "none"), "-");
+    }
+
+    #[test]
+    fn only_whole_words_are_coloured() {
+        assert_eq!(coloured(" c1 stopping 0:05"), " c1 \x1b[33mstopping\x1b[0m 0:05");
+        assert_eq!(coloured(" unstopping 0:05"), " unstopping 0:05");
+    }
+}

@@ -1,0 +1,50 @@
+//! Which calls a kill switch takes (spec §10).
+
+use super::{call::Call, ids::AgentId, operator::Order, pattern::Pattern, time::Wall};
+
+/// What calls must have in common; one that asks for nothing takes all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The agent that owns them.
+    pub agent: Option<AgentId>,
+    /// Their campaign.
+    pub campaign: Option<String>,
+    /// What their callee's number looks like.
+    pub to: Option<Pattern>,
+    /// The rule that decides for them, by name.
+    pub rule: Option<String>,
+}
+
+impl Selection {
+    /// Whether it takes `call`: it has what is asked for, and an order to end it would be let
+    /// through now.
+    #[must_use]
+    pub fn takes(&self, call: &Call, now: Wall) -> bool {
+        let Self { agent, campaign, to, rule } = self;
+        let facts = &call.facts;
+        agent.as_ref().is_none_or(|agent| facts.agent() == Some(agent))
+            && campaign.as_deref().is_none_or(|campaign| facts.campaign() == Some(campaign))
+            && to.as_ref().is_none_or(|to| facts.to().is_some_and(|told| to.matches(told)))
+            && rule.as_deref().is_none_or(|rule| call.rule() == Some(rule))
+            && call.ordered(Order::End, now).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ids::CallId, time::Moment};
+
+    #[test]
+    fn what_asks_for_nothing_takes_all_and_what_is_not_told_is_not_taken() {
+        let call = Call::new(CallId::parse("c").unwrap(), Moment::default());
+        let takes = |selection: Selection| selection.takes(&call, Wall(1));
+        assert!(takes(Selection::default()));
+        let to = Pattern::new("*");
+        assert!(!takes(Selection { to, ..Selection::default() }), "its callee is unknown");
+        let agent = AgentId::parse("a").ok();
+        assert!(!takes(Selection { agent, ..Selection::default() }));
+        assert!(!takes(Selection { rule: Some("r".to_owned()), ..Selection::default() }));
+        assert!(!takes(Selection { campaign: Some("c".to_owned()), ..Selection::default() }));
+    }
+}
