@@ -159,6 +159,8 @@ pub struct Webhook {
     pub secret: Option<SecretSource>,
     /// A key that is accepted too, while the secret is being rotated.
     pub previous_secret: Option<SecretSource>,
+    /// What is signed, and how that is told.
+    pub scheme: WebhookScheme,
     /// Which header holds the signature.
     pub signature_header: SignatureHeader,
     /// How the signature is written.
@@ -173,6 +175,16 @@ pub struct Webhook {
     pub max_age: Duration,
     /// Where fields are looked for in a body (`[webhook.fields]`).
     pub fields: Pointers,
+}
+
+/// What is signed, and how that is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WebhookScheme {
+    /// The body, as the `signature_…` keys have it.
+    #[default]
+    Body,
+    /// Id, time and body, as the Standard Webhooks specification has it.
+    StandardWebhooks,
 }
 
 /// Which header holds the signature.

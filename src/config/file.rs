@@ -12,7 +12,7 @@ use crate::model::{
 use super::{
     checked::{
         Admin, Config, Enforcement, Origin, Platform, RequiredHeader, Server, SignatureEncoding,
-        SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook,
+        SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook, WebhookScheme,
     },
     cross,
     duration::{self, DAY, HOUR, MINUTE, SECOND},
@@ -173,6 +173,7 @@ fn webhook(part: &mut Section<'_, '_, '_>) -> Webhook {
     Webhook {
         secret: part.secret("secret"),
         previous_secret: part.secret("previous_secret"),
+        scheme: part.or("scheme", WebhookScheme::default(), leaf::scheme),
         signature_header: part.or(
             "signature_header",
             SignatureHeader::default(),

@@ -12,7 +12,9 @@ use url::{Host, Url};
 use crate::model::{decode::pointers::Pointer, ids::AgentId, policy::Adopt};
 
 use super::{
-    checked::{Database, Quota, SignatureEncoding, SignatureHeader, SignaturePrefix},
+    checked::{
+        Database, Quota, SignatureEncoding, SignatureHeader, SignaturePrefix, WebhookScheme,
+    },
     duration::{MINUTE, SECOND},
     env::Env,
     mistake::Mistake,
@@ -218,6 +220,15 @@ pub(super) fn signature_header(value: &DeValue<'_>) -> Result<SignatureHeader, M
         "any" => SignatureHeader::Any,
         _ => SignatureHeader::Named(name),
     })
+}
+
+pub(super) fn scheme(value: &DeValue<'_>) -> Result<WebhookScheme, Mistake> {
+    const EXPECTED: &str = "\"standard-webhooks\"";
+    match text(value, EXPECTED)? {
+        "standard-webhooks" => Ok(WebhookScheme::StandardWebhooks),
+        other => Err(Mistake::bad(other, EXPECTED)
+            .mended("leave it out where the platform itself sends the webhooks")),
+    }
 }
 
 pub(super) fn signature_encoding(value: &DeValue<'_>) -> Result<SignatureEncoding, Mistake> {

@@ -121,6 +121,7 @@ mistakes! {
     quota_unreadable: with("platform", "requests = \"100 per minute\"");
     quota_of_nothing: with("platform", "requests = \"0/s\"");
     host_with_scheme: with("admin", "listen = \"127.0.0.1:8081\"\ntoken = { env = \"TOKEN\" }\nhosts = [\"https://warden\", \"ok.example.com\", 5]");
+    scheme_unknown: with("webhook", "scheme = \"svix\"");
     encoding_unknown: with("webhook", "signature_encoding = \"base46\"");
     header_name_with_colon: with("webhook", "signature_header = \"X-Signature: \"");
     pointer_without_slash: with("webhook.fields", "call_id = [\"call.id\", \"/ok\", \"/a~2\"]");
@@ -159,7 +160,6 @@ mistakes! {
 // What this version lacks.
 mistakes! {
     unsupported_tls: with("server", "tls = { certificate = \"cert.pem\" }");
-    unsupported_scheme: with("webhook", "scheme = \"standard-webhooks\"");
     unsupported_postgres: with("store", "url = \"postgres://me:hunter2@db/calls\"");
     unsupported_sections: format!("{GOOD}[notify]\nurl = \"https://x\"\n[heartbeat]\n[coverage]\n");
     surge_limit_of_more_than_all: with("enforcement", "surge_limit = \"120%\"");

@@ -30,7 +30,7 @@ pub use self::{
     checked::{
         Admin, Config, Database, Enforcement, Origin, Platform, Quota, RequiredHeader, Server,
         SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, StoreUrlError,
-        Webhook,
+        Webhook, WebhookScheme,
     },
     env::{Env, ProcessEnv},
     error::{ConfigError, ConfigErrors},

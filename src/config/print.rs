@@ -13,6 +13,7 @@ use super::{
     checked::{
         Admin, Config, Database, Enforcement, Platform, Quota, RequiredHeader, Server,
         SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook,
+        WebhookScheme,
     },
     duration::{HOUR, MINUTE, shown},
     quoted,
@@ -113,6 +114,7 @@ fn print_webhook(page: &mut Page<'_>, webhook: &Webhook) {
     let Webhook {
         secret,
         previous_secret,
+        scheme,
         signature_header,
         signature_encoding,
         signature_prefix,
@@ -127,6 +129,10 @@ fn print_webhook(page: &mut Page<'_>, webhook: &Webhook) {
     }
     if let Some(secret) = previous_secret {
         page.key("previous_secret", secret);
+    }
+    match scheme {
+        WebhookScheme::Body => {}
+        WebhookScheme::StandardWebhooks => page.text("scheme", "standard-webhooks"),
     }
     page.text("signature_header", signature_header);
     page.text("signature_encoding", signature_encoding);

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use crate::{
     config::{
         Admin, Config, Env, RequiredHeader, SecretError, SecretSource, SignatureEncoding,
-        SignatureHeader, SignaturePrefix, Webhook,
+        SignatureHeader, SignaturePrefix, Webhook, WebhookScheme,
     },
     engine::{TokenReader, Tuning},
     http::{
@@ -69,7 +69,10 @@ pub(super) fn webhook_settings(webhook: &Webhook, env: &dyn Env) -> Result<Setti
     let verifier = Verifier {
         secret: optional(&webhook.secret)?,
         previous_secret: optional(&webhook.previous_secret)?,
-        scheme: Scheme::Body(signature),
+        scheme: match webhook.scheme {
+            WebhookScheme::Body => Scheme::Body(signature),
+            WebhookScheme::StandardWebhooks => Scheme::StandardWebhooks,
+        },
         require_header,
         allow_unsigned: webhook.allow_unsigned,
     };

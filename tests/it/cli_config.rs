@@ -130,7 +130,6 @@ fn what_this_version_does_not_have_yet_is_an_error_of_its_own() {
     let mut shown = String::new();
     for (key, value) in [
         ("store.url", toml::Value::from("postgres://localhost/x")),
-        ("webhook.scheme", "standard-webhooks".into()),
         ("heartbeat.url", "https://example.com".into()),
     ] {
         let output = check(&ConfigFile::new().set(key, value).text(), &[]);

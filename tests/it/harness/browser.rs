@@ -10,9 +10,13 @@ use std::{
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
 
-use super::{GLANCE, PATIENCE, Request};
+use super::{Answer, GLANCE, PATIENCE, Request};
 
 /// A browser with one window. It ends with the test.
 pub(crate) struct Browser {
@@ -31,10 +35,10 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver is needed: tests/run --install brings it");
-        let told = BufReader::new(driver.stdout.take().unwrap())
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.split_once("successfully on port ").map(|(_, port)| port.to_owned()));
+        let told =
+            BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok).find_map(
+                |line| line.split_once("successfully on port ").map(|(_, port)| port.to_owned()),
+            );
         let port = told.unwrap().trim_end_matches('.').parse().unwrap();
         let profile = tempfile::tempdir().unwrap();
         let mut browser = Self {
@@ -145,9 +149,22 @@ impl Browser {
             request = request.header("Content-Type", "application/json");
             request.body = body.to_string().into_bytes();
         }
-        let answer = request.send(self.addr).await;
+        let answer = timeout(PATIENCE, self.exchange(&request.bytes(self.addr))).await.unwrap();
         assert_eq!(answer.status, 200, "{method} {path}: {}", answer.body);
         answer.json()["value"].take()
+    }
+
+    /// The driver keeps its connections open, whatever it is told: an answer ends with its length.
+    async fn exchange(&self, bytes: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.addr).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        loop {
+            assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "the driver hung up");
+            if let Some(answer) = Answer::parse(&answer) {
+                return answer;
+            }
+        }
     }
 }
 
