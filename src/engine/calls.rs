@@ -15,6 +15,7 @@ use super::{
     clock::Clock,
     desk::Desk,
     ledger::{Ledger, Ticket},
+    persist::Loaded,
     tally::Tally,
     wakeups::Wakeups,
 };
@@ -177,7 +178,8 @@ impl Calls {
         let mut entry = self.map.entry(id.clone()).or_insert_with(|| {
             self.unended.fetch_add(1, Ordering::Relaxed);
             self.tally.enter(State::Live);
-            Entry::new(Call::new(id.clone(), self.clock.now()))
+            // Should the store fail now, nobody knows whether it has the call.
+            Entry { unchecked: true, ..Entry::new(Call::new(id.clone(), self.clock.now())) }
         });
         entry.context = entry.context.take().or(context);
         self.alter(&mut entry, &Event::Joined(other))
@@ -268,14 +270,18 @@ impl Calls {
         self.map.iter().filter(|e| e.unchecked).map(|e| e.key().clone()).collect()
     }
 
-    /// The store was asked about the call, and had `stored`, with that context: its facts are joined
-    /// in.
-    pub(super) fn check(&self, id: &CallId, stored: Option<&Call>, context: Option<&str>) {
+    /// The store was asked about the call, and had `stored`: its facts are joined in, and its stop
+    /// goes on as after a restart.
+    pub(super) fn check(&self, id: &CallId, stored: Option<&Loaded>) {
         let Some(mut entry) = self.map.get_mut(id) else { return };
         entry.unchecked = false;
         if let Some(stored) = stored {
-            entry.call.version = entry.call.version.max(stored.version);
-            self.alter(&mut entry, &Event::Joined(stored));
+            entry.call.version = entry.call.version.max(stored.call.version);
+            let context = stored.context.as_deref();
+            let restored = Event::Restored { same_boot: stored.same_boot, context };
+            let policy = self.policy();
+            let call = stored.call.apply(&restored, self.clock.now(), &policy).next;
+            self.alter(&mut entry, &Event::Joined(&call));
             self.alter(&mut entry, &Event::PolicyChanged { context });
         }
     }

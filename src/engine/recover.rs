@@ -70,8 +70,7 @@ pub(super) async fn after_failure(shared: &Shared) -> Result<(), StoreError> {
     }
     for id in shared.calls.unchecked_ids() {
         let stored = read(shared, &id).await?;
-        let context = stored.as_ref().and_then(|stored| stored.context.as_deref());
-        shared.calls.check(&id, stored.as_ref().map(|stored| &stored.call), context);
+        shared.calls.check(&id, stored.as_ref());
     }
     Ok(())
 }
