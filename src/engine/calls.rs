@@ -270,6 +270,11 @@ impl Calls {
         self.map.iter().filter(|e| e.unchecked).map(|e| e.key().clone()).collect()
     }
 
+    /// Whether the store could not be asked about the call when it was taken in.
+    pub(super) fn is_unchecked(&self, id: &CallId) -> bool {
+        self.map.get(id).is_some_and(|entry| entry.unchecked)
+    }
+
     /// The store was asked about the call, and had `stored`: its facts are joined in, and its stop
     /// goes on as after a restart.
     pub(super) fn check(&self, id: &CallId, stored: Option<&Loaded>) {

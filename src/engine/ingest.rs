@@ -72,7 +72,9 @@ impl Shared {
                 Resolved { id: id.clone(), unchecked, joined: false }
             }
             CallName::Sid(sid) => {
-                let unchecked = self.calls.id_of(sid).is_none() && !self.fetch(sid).await;
+                // A name may be known of a call that is not in memory.
+                let known = self.calls.id_of(sid);
+                let unchecked = !self.fetch(known.as_ref().unwrap_or(sid)).await;
                 let id = self.calls.id_of(sid).unwrap_or_else(|| sid.clone());
                 Resolved { id, unchecked, joined: false }
             }

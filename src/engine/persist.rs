@@ -123,6 +123,10 @@ impl Persist {
 
     /// Writes all of `pending`, or puts it back.
     async fn commit(&self, pending: Pending) -> Result<(), StoreError> {
+        if let Err(error) = recover::check(&self.shared, &pending.dirty).await {
+            self.shared.ledger.put_back(pending);
+            return Err(error);
+        }
         let snapshots: Vec<_> =
             pending.dirty.iter().filter_map(|id| self.shared.calls.snapshot(id)).collect();
         let rows = snapshots.iter().filter_map(|snapshot| match row(snapshot, self.shared.boot) {

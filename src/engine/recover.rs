@@ -68,9 +68,20 @@ pub(super) async fn after_failure(shared: &Shared) -> Result<(), StoreError> {
     if !shared.is_loaded.load(Ordering::Acquire) {
         everything(shared).await?;
     }
-    for id in shared.calls.unchecked_ids() {
-        let stored = read(shared, &id).await?;
-        shared.calls.check(&id, stored.as_ref());
+    check(shared, &shared.calls.unchecked_ids()).await
+}
+
+/// Asks the store about those of these calls that were taken in while it could not be asked: what
+/// it has must be joined in before they are written.
+pub(super) async fn check<'a>(
+    shared: &Shared,
+    ids: impl IntoIterator<Item = &'a CallId>,
+) -> Result<(), StoreError> {
+    for id in ids {
+        if shared.calls.is_unchecked(id) {
+            let stored = read(shared, id).await?;
+            shared.calls.check(id, stored.as_ref());
+        }
     }
     Ok(())
 }
