@@ -209,11 +209,9 @@ impl Calls {
         self.unended.fetch_add(usize::from(!is_over), Ordering::Relaxed);
         self.tally.enter(call.state());
         let mut entry = Entry { saved: call.version, ..Entry::new(call) };
-        // An ended call rests: nothing of it is due, and nothing is to be said again.
-        let event = Event::Restored { same_boot, context };
-        let changed = (!is_over).then(|| self.alter(&mut entry, &event));
+        let changed = self.alter(&mut entry, &Event::Restored { same_boot, context });
         place.insert(entry);
-        changed
+        Some(changed)
     }
 
     /// A call as the store should have it.

@@ -120,7 +120,7 @@ impl Dispatcher {
             Some(call) if call.is_looked_up() => {
                 let begun = self.shared.desk.begun(id, kind);
                 let begun = begun.unwrap_or_else(|| self.begin(&call, kind));
-                self.look_up(id, begun)
+                self.look_up(id, begun).await
             }
             Some(_) | None => false,
         };
@@ -167,12 +167,12 @@ impl Dispatcher {
     }
 
     /// One request of a call's look-up leaves.
-    fn look_up(&self, id: &CallId, mut begun: Begun) -> bool {
+    async fn look_up(&self, id: &CallId, mut begun: Begun) -> bool {
         let query = match self.shared.desk.next_query(id, &mut begun, self.now().mono) {
             Asks::For(query) => query,
             Asks::Waits => return false,
             Asks::Nothing => {
-                finish(&self.shared, id, Ok(begun.lookup.likely()));
+                finish(&self.shared, id, Ok(begun.lookup.likely())).await;
                 return false;
             }
         };
@@ -261,7 +261,7 @@ impl Look {
                     if begun.lookup.proves_ids_unsearchable() {
                         shared.search_finds_no_ids();
                     }
-                    finish(&shared, &id, Ok(Some(row)));
+                    finish(&shared, &id, Ok(Some(row))).await;
                 }
                 None => shared.desk.go_on(&id, begun),
             },
@@ -273,7 +273,7 @@ impl Look {
             Err(Failure::Other { status: 400..=499, .. }) if begun.lookup.has_more() => {
                 shared.desk.go_on(&id, begun);
             }
-            Err(failure) => finish(&shared, &id, Err(failure)),
+            Err(failure) => finish(&shared, &id, Err(failure)).await,
         }
     }
 }
@@ -305,8 +305,8 @@ async fn ask(shared: &Shared, query: &Query) -> (Result<Page, Failure>, Meter) {
 }
 
 /// The look-up is over.
-fn finish(shared: &Shared, id: &CallId, found: Result<Option<Row>, Failure>) {
-    let found = found.map(|row| row.filter(|row| row.id == *id || !shared.is_another(id, &row.id)));
+async fn finish(shared: &Shared, id: &CallId, found: Result<Option<Row>, Failure>) {
+    let found = found.map(|row| row.filter(|row| row.names(id) || !shared.is_another(id, &row.id)));
     let jitter = fastrand::f64();
     let event = match &found {
         Ok(row) => Event::LookedUp { found: Ok(row.as_ref()), jitter },
@@ -318,7 +318,11 @@ fn finish(shared: &Shared, id: &CallId, found: Result<Option<Row>, Failure>) {
     if let Ok(Some(row)) = &found
         && let Some(sid) = &row.sid
     {
-        shared.name(id, &row.id, sid);
+        if shared.calls.contains(sid) {
+            // The store may know the call of that id; then it is joined into that one.
+            shared.fetch(&row.id).await;
+        }
+        shared.name(&row.id, sid);
     }
 }
 

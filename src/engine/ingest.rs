@@ -81,24 +81,21 @@ impl Shared {
                 let mut joined = false;
                 if self.calls.id_of(sid).as_ref() != Some(id) {
                     checked &= self.fetch(sid).await;
-                    joined = self.name(sid, id, sid);
+                    joined = self.name(id, sid);
                 }
                 Resolved { id: id.clone(), unchecked: !checked, joined }
             }
         }
     }
 
-    /// A call goes by `id`, and by `sid` too. If it was known as `known`, its sid, until now, what
-    /// was known of it becomes part of the call of that id.
-    pub(super) fn name(&self, known: &CallId, id: &CallId, sid: &CallId) -> bool {
+    /// A call goes by `id`, and by `sid` too. If it was known by its sid until now, what was known
+    /// of it becomes part of the call of that id.
+    pub(super) fn name(&self, id: &CallId, sid: &CallId) -> bool {
         if id == sid {
             return false;
         }
         // First the alias, so that nothing begins anew under the sid meanwhile.
         self.calls.alias(sid, id);
-        if known != sid {
-            return false;
-        }
         let Some((call, context)) = self.calls.take_out(sid) else { return false };
         let changed = self.calls.join(id, &call, context);
         self.ledger.joined_away(sid.clone());

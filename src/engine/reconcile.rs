@@ -188,8 +188,12 @@ impl Shared {
     /// A listing of active calls showed this row; `first`: the first one of that call.
     async fn take_listed(&self, row: &Row, first: bool) {
         if let Some(sid) = &row.sid {
+            // The store may know the call of that id; then it is joined into that one.
+            if self.calls.contains(sid) {
+                self.fetch(&row.id).await;
+            }
             // A call first heard of by its sid alone has its id now.
-            self.name(sid, &row.id, sid);
+            self.name(&row.id, sid);
         }
         if let Some(changed) = self.calls.show(row, first) {
             return self.events.tell(&changed);

@@ -311,6 +311,20 @@ impl Facts {
         Some(End { at, connected, by_webhook: false })
     }
 
+    /// When an end that is told now happened at the earliest: after what contradicted the last one,
+    /// be our clock behind.
+    #[must_use]
+    pub fn after_reopening(&self, now: Wall) -> Wall {
+        self.reopened.map_or(now, |reopened| now.max(Wall(reopened.0.saturating_add(1))))
+    }
+
+    /// The latest time at which the call was told to have ended, by whichever clock told it.
+    #[must_use]
+    pub fn last_told_end(&self) -> Option<Wall> {
+        let told = [EventKind::Ended, EventKind::DidNotConnect].map(|kind| self.times(kind));
+        told.into_iter().chain([self.row_over]).flatten().map(|span| span.last).max()
+    }
+
     /// Whether a row of the platform's would name another agent than the rows before it.
     #[must_use]
     pub fn agent_is_news(&self, row: &Row) -> bool {

@@ -116,6 +116,10 @@ impl Lookup {
         if let (None, Some(agent)) = (other_party, facts.agent()) {
             steps.push_back(Query::OfAgent { agent: agent.clone(), page: 1 });
         }
+        if other_party.is_none() && facts.agent().is_none() && facts.sid().is_none() {
+            // Known by an id alone, which search may not find.
+            steps.push_back(Query::Recent { page: 1 });
+        }
         Self {
             id: call.id.clone(),
             sid: facts.sid().cloned(),

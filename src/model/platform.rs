@@ -219,6 +219,14 @@ pub struct Row {
     pub updated_at: Option<Wall>,
 }
 
+impl Row {
+    /// Whether it names this call, by its id or by its sid.
+    #[must_use]
+    pub fn names(&self, call: &CallId) -> bool {
+        self.id == *call || self.sid.as_ref() == Some(call)
+    }
+}
+
 /// One page of what was delivered to a webhook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryPage {

@@ -330,6 +330,19 @@ impl Stop {
         };
     }
 
+    /// What was done for the same call under another name is done: the stop that got farther goes
+    /// on, and what was accepted or lost under either name counts.
+    pub(super) fn join(&mut self, other: &Self, now: Moment) {
+        let earliest = |a: Option<Wall>, b: Option<Wall>| a.into_iter().chain(b).min();
+        let lost = earliest(self.lost, other.lost);
+        let got = |stop: &Self| (stop.accepted.is_some(), stop.attempts);
+        if got(other) > got(self) {
+            *self = other.clone();
+            self.adopted(now);
+        }
+        self.lost = lost;
+    }
+
     /// After another call's stop was taken over: what waited in the queue waits no more.
     pub(super) fn adopted(&mut self, now: Moment) {
         if self.next == Next::Queued {

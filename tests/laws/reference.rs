@@ -64,7 +64,9 @@ impl Told {
 
     pub(crate) fn show(&mut self, row: &Row, now: Moment) {
         self.see(now);
-        let started = row.started_at.map(|at| self.fix(at.min(now.wall), now));
+        // Rows show whole seconds, cut: the later instant holds.
+        let latest = |at: Wall| if at.0 % 1_000_000 == 0 { Wall(at.0 + 999_999) } else { at };
+        let started = row.started_at.map(|at| self.fix(latest(at).min(now.wall), now));
         self.row_started = self.row_started.into_iter().chain(started).min_by_key(|at| at.wall);
         if matches!(row.status, Status::Answered | Status::InProgress) {
             let seen = Some(mark(now.wall, now));

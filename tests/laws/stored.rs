@@ -58,7 +58,8 @@ const ENDED: &str = r#"{
     "facts": {
         "first_seen": 1700000000000000,
         "times": [["phone_call_ended", { "first": 1700000061000000, "last": 1700000061000000 }]],
-        "row_end": { "at": 1700000062000000, "connected": true },
+        "row_over": { "first": 1700000062000000, "last": 1700000062000000 },
+        "row_completed": true,
         "ended_reason": { "at": 1700000061000000, "value": "agent_ended" }
     },
     "stop": { "attempts": 1, "accepted": 1700000060500000 },

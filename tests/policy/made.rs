@@ -112,9 +112,14 @@ pub(crate) fn call() -> impl Strategy<Value = PlainCall> {
     let context = (option::of(value.clone()), option::of(value), option::of(own)).prop_map(
         |(plan, tier, own)| {
             let mut context = json!({ "deep": {} });
-            plan.map(|plan| context["plan"] = plan);
-            tier.map(|tier| context["deep"]["tier"] = tier);
-            own.map(|own| context["own"] = own);
+            let mut put = |pointer: &str, key: &str, value: Option<Value>| {
+                if let (Some(value), Some(object)) = (value, context.pointer_mut(pointer)) {
+                    object[key] = value;
+                }
+            };
+            put("", "plan", plan);
+            put("/deep", "tier", tier);
+            put("", "own", own);
             context
         },
     );

@@ -71,7 +71,9 @@ impl Turn<'_> {
             return;
         }
         let now = self.now.wall;
-        let reopening = Facts::of_reopening(now, now);
+        // Whatever told the end is contradicted, be our clock behind the one that told it.
+        let at = self.call.facts.last_told_end().map_or(now, |told| told.max(now));
+        let reopening = Facts::of_reopening(at, now);
         self.call.facts = self.call.facts.clone().join(reopening);
         self.call.stop = self.call.stop.anew();
         self.call.ended = None;
@@ -98,7 +100,9 @@ impl Turn<'_> {
             agent: row.agent.clone().filter(|_| self.call.facts.agent_is_news(row)),
             ..row.clone()
         };
-        self.call.facts = self.call.facts.clone().join(Facts::of_row(&told, now.wall));
+        let facts = &self.call.facts;
+        let seen = if row.status.is_over() { facts.after_reopening(now.wall) } else { now.wall };
+        self.call.facts = facts.clone().join(Facts::of_row(&told, seen));
         self.call.quiet_since = None;
         self.call.listed.missed = 0;
         if !row.status.is_over() {
