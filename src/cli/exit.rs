@@ -71,9 +71,10 @@ pub(super) fn of(error: &anyhow::Error) -> Exit {
                 Some(of_api(error))
             } else if cause.is::<StoreError>() {
                 Some(Exit::Store)
-            } else if cause.is::<StoreUrlError>() {
-                Some(Exit::Config)
-            } else if cause.is::<ConfigErrors>() || cause.is::<SecretError>() {
+            } else if cause.is::<ConfigErrors>()
+                || cause.is::<SecretError>()
+                || cause.is::<StoreUrlError>()
+            {
                 Some(Exit::Config)
             } else {
                 None
