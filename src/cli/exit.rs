@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use super::api::ApiError;
 use crate::{
-    config::{ConfigErrors, SecretError},
+    config::{ConfigErrors, SecretError, StoreUrlError},
     daemon::StartError,
+    store::StoreError,
 };
 
 /// How a command ends.
@@ -68,7 +69,12 @@ pub(super) fn of(error: &anyhow::Error) -> Exit {
                 Some(of_start(start))
             } else if let Some(error) = cause.downcast_ref::<ApiError>() {
                 Some(of_api(error))
-            } else if cause.is::<ConfigErrors>() || cause.is::<SecretError>() {
+            } else if cause.is::<StoreError>() {
+                Some(Exit::Store)
+            } else if cause.is::<ConfigErrors>()
+                || cause.is::<SecretError>()
+                || cause.is::<StoreUrlError>()
+            {
                 Some(Exit::Config)
             } else {
                 None

@@ -14,6 +14,7 @@ mod man;
 mod run;
 mod sheet;
 mod sim;
+mod store;
 mod test;
 
 use std::{
@@ -68,6 +69,9 @@ enum Command {
     /// Shows how calls ended, newest first.
     #[command(after_help = history::EXAMPLE)]
     History(history::Arguments),
+    /// Salvages a damaged store.
+    #[command(after_help = store::EXAMPLE)]
+    Store(store::Arguments),
     /// Prints the commented example config, which is also the defaults.
     #[command(after_help = "Example:\n  callwarden init > callwarden.toml")]
     Init,
@@ -124,6 +128,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Calls(arguments) => calls::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
+        Command::Store(arguments) => store::run(&arguments),
         Command::Init => init::run(),
         Command::Healthcheck(config) => ask_for_health(&config),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -9,7 +9,7 @@ mod sqlite;
 
 pub use error::StoreError;
 pub use row::Row;
-pub use sqlite::Store;
+pub use sqlite::{Salvaged, Store, salvage};
 
 use crate::model::{ids::CallId, time::Wall};
 

@@ -3,13 +3,14 @@
 use crate::harness::Command;
 
 /// Every command that has a help.
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "run",
     "demo",
     "sim",
     "check",
     "calls",
     "history",
+    "store",
     "init",
     "healthcheck",
     "completions",

@@ -38,6 +38,7 @@ mod shutdown;
 mod smoke;
 mod starting;
 mod stopping;
+mod store_recover;
 mod store_trouble;
 mod stream;
 mod systemd;

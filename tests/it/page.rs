@@ -161,6 +161,8 @@ async fn a_lost_stream_is_shown_and_heals() {
     let home = daemon.kill().await;
     browser.until("!document.querySelector('#lost').hidden").await;
     browser.picture("lost").await;
+    let health = browser.run("return document.querySelector('#health-word').textContent").await;
+    assert_eq!(health, "unknown", "what is old is not shown as if it were so");
     let config = ConfigFile::new().set("admin.listen", admin.to_string());
     let daemon = Daemon::start_in(home, config).await;
     event(&daemon, "phone_call_started", "after", json!({})).await;

@@ -55,6 +55,7 @@ function build() {
 
 function opened() {
   line("pass", "live");
+  delete by("house").dataset.stale;
   by("lost").hidden = true;
   load();
 }
@@ -110,6 +111,10 @@ function reckon(states) {
 
 function lost(why, wait) {
   line("fail", "lost");
+  // What was true then may not be now.
+  by("house").dataset.stale = true;
+  delete by("health-pill").dataset.tone;
+  say(by("health-word"), "unknown");
   say(by("lost"), `The stream is lost (${why}): what is shown is old. Trying again in ${wait} s.`);
   by("lost").hidden = false;
 }
