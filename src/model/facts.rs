@@ -4,10 +4,13 @@
 //! commutes, associates and repeats, so order, duplicates and delays make no difference. All times
 //! are wall times, so that facts mean the same after a restart and in another instance.
 
+mod join;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::join::{join_spans, join_times, least, pick};
 use super::{
     event::{CallName, EventKind, Heard},
     ids::{AgentId, CallId},
@@ -464,42 +467,4 @@ pub(super) fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
-}
-
-fn join_times(
-    mut ours: Vec<(EventKind, Span)>,
-    theirs: Vec<(EventKind, Span)>,
-) -> Vec<(EventKind, Span)> {
-    for (kind, span) in theirs {
-        match ours.binary_search_by_key(&kind, |(kind, _)| *kind) {
-            Ok(at) => {
-                let known = &mut ours[at].1;
-                known.first = known.first.min(span.first);
-                known.last = known.last.max(span.last);
-            }
-            Err(at) => {
-                ours.reserve_exact(1);
-                ours.insert(at, (kind, span));
-            }
-        }
-    }
-    ours
-}
-
-fn join_spans(a: Option<Span>, b: Option<Span>) -> Option<Span> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(Span { first: a.first.min(b.first), last: a.last.max(b.last) }),
-        (a, b) => a.or(b),
-    }
-}
-
-fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
-    pick(a, b, |a, b| a <= b)
-}
-
-fn pick<T>(a: Option<T>, b: Option<T>, first_holds: impl FnOnce(&T, &T) -> bool) -> Option<T> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(if first_holds(&a, &b) { a } else { b }),
-        (a, b) => a.or(b),
-    }
 }

@@ -237,13 +237,13 @@ impl<'a> Turn<'a> {
             self.call.anchors = Anchors::default();
         }
         self.anchor();
+        let passed = self.call.deadlines.earliest.is_some_and(|due| due.at <= now.mono);
+        self.call.stop.restored(now, passed);
         // A call that is over rests; but should the platform show it active, its marks must lie on
         // the clock of this boot.
         if self.call.ended.is_some() {
             return;
         }
-        let passed = self.call.deadlines.earliest.is_some_and(|due| due.at <= now.mono);
-        self.call.stop.restored(now, passed);
         if self.call.is_observed() {
             self.call.stop.wait();
         }
