@@ -30,6 +30,7 @@ mod quota;
 mod quota_shares;
 mod reconciling;
 mod refused_starts;
+mod reloading;
 mod reopening;
 mod rotation;
 mod seen;
