@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::api::ApiError;
 use crate::{
-    config::{ConfigErrors, SecretError, StoreUrlError},
+    config::{ConfigErrors, SecretError},
     daemon::StartError,
-    store::StoreError,
 };
 
 /// How a command ends.
@@ -41,21 +39,7 @@ pub(super) fn of_start(error: &StartError) -> Exit {
     match error {
         StartError::Secret(_) | StartError::StoreUrl(_) | StartError::Platform(_) => Exit::Config,
         StartError::Store(_) => Exit::Store,
-        StartError::Listen { .. } | StartError::Inherited(_) => Exit::Listener,
-    }
-}
-
-/// The code for a command that the admin API did not serve.
-#[must_use]
-pub(super) fn of_api(error: &ApiError) -> Exit {
-    match error {
-        ApiError::Off | ApiError::Secret(_) => Exit::Config,
-        ApiError::NoPort
-        | ApiError::Tls(_)
-        | ApiError::Client(_)
-        | ApiError::Unreachable { .. }
-        | ApiError::Stranger { .. } => Exit::Unreachable,
-        ApiError::Refused { .. } => Exit::No,
+        StartError::Listen { .. } => Exit::Listener,
     }
 }
 
@@ -67,14 +51,7 @@ pub(super) fn of(error: &anyhow::Error) -> Exit {
         .find_map(|cause| {
             if let Some(start) = cause.downcast_ref::<StartError>() {
                 Some(of_start(start))
-            } else if let Some(error) = cause.downcast_ref::<ApiError>() {
-                Some(of_api(error))
-            } else if cause.is::<StoreError>() {
-                Some(Exit::Store)
-            } else if cause.is::<ConfigErrors>()
-                || cause.is::<SecretError>()
-                || cause.is::<StoreUrlError>()
-            {
+            } else if cause.is::<ConfigErrors>() || cause.is::<SecretError>() {
                 Some(Exit::Config)
             } else {
                 None

@@ -39,7 +39,7 @@ pub async fn run(listen: SocketAddr, out: &mut impl io::Write) -> io::Result<boo
 }
 
 /// Where a listener can be asked from here: one on all addresses over loopback.
-pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
+fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -1,21 +1,12 @@
 //! Layer 4: the commands (spec §2), a file each, and the one table from errors to exit codes.
 
-mod api;
-mod calls;
 mod check;
-mod completions;
 mod demo;
 mod exit;
-mod explain;
 pub mod healthcheck;
-mod history;
 mod init;
-mod man;
 mod run;
-mod sheet;
 mod sim;
-mod store;
-mod test;
 
 use std::{
     ffi::OsString,
@@ -57,33 +48,12 @@ enum Command {
     /// Validates the config and the secrets it names, and says what it amounts to.
     #[command(after_help = "Example:\n  callwarden check --config callwarden.toml --deny-warnings")]
     Check(check::Arguments),
-    /// Says what is read from a webhook's body, which rule and limit hold for its call, and why.
-    #[command(after_help = explain::EXAMPLE)]
-    Explain(explain::Arguments),
-    /// Runs cases that say what the policy is to do.
-    #[command(after_help = test::EXAMPLE)]
-    Test(test::Arguments),
-    /// Shows calls of the running daemon, and ends, extends or releases them.
-    #[command(after_help = calls::EXAMPLE)]
-    Calls(calls::Arguments),
-    /// Shows how calls ended, newest first.
-    #[command(after_help = history::EXAMPLE)]
-    History(history::Arguments),
-    /// Salvages a damaged store.
-    #[command(after_help = store::EXAMPLE)]
-    Store(store::Arguments),
     /// Prints the commented example config, which is also the defaults.
     #[command(after_help = "Example:\n  callwarden init > callwarden.toml")]
     Init,
     /// Asks the configured listener whether the daemon is ready.
     #[command(after_help = "Example:\n  callwarden healthcheck --config callwarden.toml")]
     Healthcheck(ConfigPath),
-    /// Prints the completion script of a shell.
-    #[command(after_help = completions::EXAMPLE)]
-    Completions(completions::Arguments),
-    /// Prints the man page.
-    #[command(after_help = man::EXAMPLE)]
-    Man,
 }
 
 /// Where the config is.
@@ -124,15 +94,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
-        Command::Explain(arguments) => explain::run(&arguments),
-        Command::Test(arguments) => test::run(&arguments),
-        Command::Calls(arguments) => calls::run(&arguments),
-        Command::History(arguments) => history::run(&arguments),
-        Command::Store(arguments) => store::run(&arguments),
         Command::Init => init::run(),
         Command::Healthcheck(config) => ask_for_health(&config),
-        Command::Completions(arguments) => completions::run(&arguments),
-        Command::Man => man::run(),
     };
     ended.unwrap_or_else(|error| told(&error)).into()
 }

@@ -4,17 +4,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
-use tokio::{
-    signal::unix::{self, SignalKind, signal},
-    sync::mpsc,
-};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use super::{ConfigPath, Exit, LogOptions, exit, runtime};
 use crate::{
     config::{Config, Env as _, ProcessEnv, Weight, advice},
-    daemon::{Daemon, Ended, sockets::Inherited},
+    daemon::{Daemon, Ended},
     telemetry::log::{self, LogSettings},
 };
 
@@ -33,8 +30,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     for advice in advice(&config, None).iter().filter(|it| it.weight == Weight::Warning) {
         warn!("{advice}");
     }
-    let inherited = Inherited::from_env(&ProcessEnv);
-    runtime()?.block_on(serve(config, inherited))
+    runtime()?.block_on(serve(&config))
 }
 
 /// How the log looks, with what the environment says of it.
@@ -46,11 +42,11 @@ pub(super) fn settings(options: LogOptions) -> LogSettings {
     }
 }
 
-async fn serve(config: Config, inherited: Inherited) -> anyhow::Result<Exit> {
+async fn serve(config: &Config) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
-    let mut signals = Signals::install().context("signals cannot be listened to")?;
+    let signals = Signals::install().context("signals cannot be listened to")?;
     let daemon = tokio::select! {
-        built = Daemon::build_on(config, Arc::new(ProcessEnv), inherited) => match built {
+        built = Daemon::build(config, Arc::new(ProcessEnv)) => match built {
             Ok(daemon) => daemon,
             Err(failed) => {
                 let exit = exit::of_start(&failed);
@@ -60,21 +56,13 @@ async fn serve(config: Config, inherited: Inherited) -> anyhow::Result<Exit> {
         },
         () = signals.stop() => return Ok(Exit::Fine),
     };
-    // One that waits is enough: it reads the file as it is then.
-    let (reload, reloads) = mpsc::channel(1);
-    let running = daemon.run(stop.clone(), reloads);
+    let running = daemon.run(stop.clone());
     tokio::pin!(running);
-    let ended = loop {
-        tokio::select! {
-            ended = &mut running => break ended,
-            signal = signals.next() => match signal {
-                Signal::Stop => stop.cancel(),
-                Signal::Reload => {
-                    if reload.try_send(()).is_err() {
-                        info!("SIGHUP: a reload is waiting already");
-                    }
-                }
-            },
+    let ended = tokio::select! {
+        ended = &mut running => ended,
+        () = signals.stop() => {
+            stop.cancel();
+            running.await
         }
     };
     Ok(match ended {
@@ -88,41 +76,35 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
-/// What a signal asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Signal {
-    /// SIGTERM or SIGINT.
-    Stop,
-    /// SIGHUP.
-    Reload,
-}
-
 /// The signals that the daemon heeds.
 struct Signals {
-    terminate: unix::Signal,
-    interrupt: unix::Signal,
-    hangup: unix::Signal,
+    terminate: tokio::sync::Mutex<tokio::signal::unix::Signal>,
+    interrupt: tokio::sync::Mutex<tokio::signal::unix::Signal>,
+    hangup: tokio::sync::Mutex<tokio::signal::unix::Signal>,
 }
 
 impl Signals {
     fn install() -> std::io::Result<Self> {
+        let listen = |kind| signal(kind).map(tokio::sync::Mutex::new);
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.terminate.recv() => Signal::Stop,
-            _ = self.interrupt.recv() => Signal::Stop,
-            _ = self.hangup.recv() => Signal::Reload,
+    /// Resolves at SIGTERM or SIGINT.
+    async fn stop(&self) {
+        let (mut terminate, mut interrupt, mut hangup) =
+            tokio::join!(self.terminate.lock(), self.interrupt.lock(), self.hangup.lock());
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                _ = hangup.recv() => {
+                    warn!("SIGHUP: this version does not reload; restart it to read the config anew");
+                }
+            }
         }
-    }
-
-    /// Resolves when asked to stop; a reload before the start reads what the start reads anyway.
-    async fn stop(&mut self) {
-        while self.next().await != Signal::Stop {}
     }
 }

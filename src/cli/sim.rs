@@ -17,7 +17,7 @@ Examples:
   callwarden sim --webhook http://127.0.0.1:8080/webhooks/talkover/{agent_id}/{event}
 
 A call is placed, as an application would, by
-  curl -H 'Authorization: Bearer any' --json '{\"to\":\"+4915112345678\"}' \\
+  curl -H 'Authorization: Bearer any' -H 'Accept: application/json' --json '{\"to\":\"+4915112345678\"}' \\
     http://127.0.0.1:9000/api/v1/agents/agent-1/call
 What happened is at http://127.0.0.1:9000/sim/requests";
 
@@ -72,27 +72,19 @@ async fn serve(options: SimOptions) -> anyhow::Result<Exit> {
             return Ok(Exit::Listener);
         }
     };
-    // Before it is said where it is: from then on somebody may want it to end.
-    let stop = stop_asked_for();
     writeln!(io::stdout(), "the simulated platform is at {}", sim.base_url())?;
     writeln!(io::stdout(), "and is controlled at {}", sim.control_url())?;
-    stop.await.context("signals cannot be listened to")?;
+    stop_asked_for().await.context("signals cannot be listened to")?;
     sim.shutdown().await;
     Ok(Exit::Fine)
 }
 
-/// What resolves at SIGINT or SIGTERM. Both are listened to from this call on, not from the first
-/// poll.
-pub(super) fn stop_asked_for() -> impl Future<Output = io::Result<()>> {
+/// Resolves at SIGINT or SIGTERM.
+pub(super) async fn stop_asked_for() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let signals = signal(SignalKind::interrupt())
-        .and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
-    async move {
-        let (mut interrupt, mut terminate) = signals?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        Ok(())
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
     }
 }

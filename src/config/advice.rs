@@ -4,8 +4,6 @@ use std::{fmt, time::Duration};
 
 use crate::model::policy::Limits;
 
-mod rules;
-
 use super::{
     checked::{Config, Server, SignatureEncoding, SignatureHeader, SignaturePrefix, Webhook},
     duration::{SECOND, shown},
@@ -57,7 +55,7 @@ impl fmt::Display for Advice {
 pub fn advice(config: &Config, open_files: Option<u64>) -> Vec<Advice> {
     let mut list = List(Vec::new());
     on_limits(&mut list, &config.limits);
-    rules::on_rules(&mut list, config);
+    on_backstop(&mut list, config.limits.total);
     on_server(&mut list, &config.server, open_files);
     on_admin(&mut list, config);
     on_webhooks(&mut list, &config.webhook);
@@ -129,9 +127,16 @@ fn never_later(limits: &Limits, name: &str) -> Option<(&'static str, Duration)> 
         .min_by_key(|(_, limit)| *limit)
 }
 
-/// A length in seconds, a part of one taken for a whole one.
-fn of_whole_seconds(length: Duration) -> u64 {
-    length.as_secs() + u64::from(length.subsec_nanos() > 0)
+fn on_backstop(list: &mut List, total: Option<Duration>) {
+    let Some(total) = total else { return };
+    let whole = total.as_secs() + u64::from(total.subsec_nanos() > 0);
+    if whole <= PLATFORM_CAP {
+        list.hint(
+            "limits.total",
+            "the platform can cut calls by itself, should callwarden be down",
+            format!("set max_call_duration_seconds of each agent to {whole}, as a back-stop"),
+        );
+    }
 }
 
 fn on_server(list: &mut List, server: &Server, open_files: Option<u64>) {

@@ -1,18 +1,13 @@
 //! The config as the rest of the program sees it (spec §3): once a [`Config`] exists, it is right.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::model::{
     decode::pointers::Pointers,
-    policy::{Adopt, Enforcement as StopPolicy, Limits, Policy, Rules},
+    policy::{Adopt, Enforcement as StopPolicy, Limits, Policy},
 };
 
 use super::{
@@ -40,8 +35,6 @@ pub struct Config {
     pub enforcement: Enforcement,
     /// `[limits]`
     pub limits: Limits,
-    /// `[[rule]]`
-    pub rules: Rules,
     /// The file it was read from.
     pub origin: Origin,
 }
@@ -52,19 +45,12 @@ impl Config {
     pub fn policy(&self) -> Policy {
         Policy {
             limits: self.limits.clone(),
-            rules: self.rules.clone(),
             enforcement: StopPolicy {
                 confirm_within: self.enforcement.confirm_within,
                 give_up_after: self.enforcement.give_up_after,
             },
             max_age: self.webhook.max_age,
         }
-    }
-
-    /// The file that it was read from.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.origin.source.path
     }
 
     /// The file's hash, for `callwarden_config_hash`: 48 bits, which a float holds exactly.
@@ -159,8 +145,6 @@ pub struct Webhook {
     pub secret: Option<SecretSource>,
     /// A key that is accepted too, while the secret is being rotated.
     pub previous_secret: Option<SecretSource>,
-    /// What is signed, and how that is told.
-    pub scheme: WebhookScheme,
     /// Which header holds the signature.
     pub signature_header: SignatureHeader,
     /// How the signature is written.
@@ -175,16 +159,6 @@ pub struct Webhook {
     pub max_age: Duration,
     /// Where fields are looked for in a body (`[webhook.fields]`).
     pub fields: Pointers,
-}
-
-/// What is signed, and how that is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WebhookScheme {
-    /// The body, as the `signature_…` keys have it.
-    #[default]
-    Body,
-    /// Id, time and body, as the Standard Webhooks specification has it.
-    StandardWebhooks,
 }
 
 /// Which header holds the signature.
@@ -292,8 +266,6 @@ pub struct Enforcement {
     pub reconcile_every: Option<Duration>,
     /// Which listed calls are taken on.
     pub adopt: Adopt,
-    /// The share of the live calls, in percent, that a reload may newly put past their deadline.
-    pub surge_limit: u8,
 }
 
 /// Where a [`Config`] comes from.

@@ -64,16 +64,6 @@ fn proof_of_webhooks(root: &mut Section<'_, '_, '_>, parts: &Parts<'_>) {
             ),
         );
     }
-    if root.found("webhook.scheme") && !root.found("webhook.secret") {
-        root.conflict(
-            "webhook.scheme",
-            conflict(
-                "nothing could be verified: `webhook.scheme` is set, and `webhook.secret` is not",
-                "`secret` beside it",
-                "add the relay's signing secret (whsec_…) as `secret` under [webhook]",
-            ),
-        );
-    }
     if root.found("webhook.previous_secret") && !root.found("webhook.secret") {
         root.conflict(
             "webhook.previous_secret",

@@ -13,7 +13,7 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// `span` in units from days to nanoseconds, read back as the same; `format_duration` of
 /// humantime counts in months of 30.44 days.
-pub(crate) fn shown(span: Duration) -> String {
+pub(super) fn shown(span: Duration) -> String {
     let seconds = span.as_secs();
     let rest = span.subsec_nanos();
     let units = [
@@ -74,19 +74,6 @@ pub(super) fn within(
     }
 }
 
-/// A duration of `text`, or why it is none, with the mend: for those who take one elsewhere than in
-/// the file.
-pub(crate) fn parsed(text: &str) -> Result<Duration, String> {
-    if let Some(minutes) = capital_m(text) {
-        return Err(format!("a capital M means months: write {minutes} if minutes are meant"));
-    }
-    if text.parse::<u64>().is_ok() {
-        return Err(format!("write {text}s if seconds are meant"));
-    }
-    let parsed = if too_many_digits(text) { None } else { humantime::parse_duration(text).ok() };
-    parsed.ok_or_else(|| "units are ms, s, m, h and d, each after its number, as in 5m".to_owned())
-}
-
 /// A duration [`within`] bounds, or `None` for one of no length, which switches something off.
 pub(super) fn within_or_off(
     bounds: RangeInclusive<Duration>,
@@ -127,15 +114,6 @@ mod tests {
         assert_eq!(shown(90 * MINUTE), "1h 30m");
         assert_eq!(shown(Duration::from_millis(100)), "100ms");
         assert_eq!(shown(Duration::ZERO), "0s");
-    }
-
-    #[test]
-    fn what_no_duration_is_never_panics_and_names_the_mend() {
-        assert_eq!(parsed("1h 30m"), Ok(90 * MINUTE));
-        for wrong in ["5M", "300", "99999999999999999999s", "", "-5m", "soon", "1e9s"] {
-            assert!(parsed(wrong).is_err(), "{wrong}");
-        }
-        assert!(parsed("5M").unwrap_err().contains("5m"));
     }
 
     proptest! {

@@ -1,18 +1,19 @@
 //! The config file's sections (spec §3), read from TOML's spanned table with every mistake kept.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc, time::Duration};
 
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use crate::model::{
     decode::pointers::{Field, Pointers},
-    policy::{Adopt, Limits, Rules},
+    event::EventKind,
+    policy::{Adopt, Limits},
 };
 
 use super::{
     checked::{
         Admin, Config, Enforcement, Origin, Platform, RequiredHeader, Server, SignatureEncoding,
-        SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook, WebhookScheme,
+        SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook,
     },
     cross,
     duration::{self, DAY, HOUR, MINUTE, SECOND},
@@ -21,7 +22,6 @@ use super::{
     leaf,
     mistake::Mistake,
     reader::{Fault, Reader, Section},
-    rule,
 };
 
 /// Reads a config file's `text`, refusing the keys listed as `unsupported`.
@@ -72,7 +72,6 @@ pub(super) fn parse(
         store: sections.store,
         enforcement: sections.enforcement,
         limits: sections.limits,
-        rules: sections.rules,
         origin: Origin { source, secrets },
     })
 }
@@ -99,7 +98,6 @@ struct Sections {
     store: Store,
     enforcement: Enforcement,
     limits: Limits,
-    rules: Rules,
 }
 
 /// `None` only where a mistake was reported.
@@ -111,7 +109,6 @@ fn config(root: &mut Section<'_, '_, '_>) -> Option<Sections> {
     let store = root.section("store", store);
     let enforcement = root.section("enforcement", enforcement);
     let limits = root.section("limits", limits);
-    let rules = rule::rules(root);
     cross::check(
         root,
         &cross::Parts {
@@ -132,7 +129,6 @@ fn config(root: &mut Section<'_, '_, '_>) -> Option<Sections> {
         store: store?,
         enforcement,
         limits,
-        rules,
     })
 }
 
@@ -173,7 +169,6 @@ fn webhook(part: &mut Section<'_, '_, '_>) -> Webhook {
     Webhook {
         secret: part.secret("secret"),
         previous_secret: part.secret("previous_secret"),
-        scheme: part.or("scheme", WebhookScheme::default(), leaf::scheme),
         signature_header: part.or(
             "signature_header",
             SignatureHeader::default(),
@@ -241,7 +236,6 @@ fn enforcement(part: &mut Section<'_, '_, '_>) -> Enforcement {
             duration::within_or_off(SECOND / 10..=DAY),
         ),
         adopt: part.or("adopt", Adopt::All, leaf::adopt),
-        surge_limit: part.or("surge_limit", 20, leaf::percent),
     }
 }
 
@@ -254,7 +248,16 @@ fn limits(part: &mut Section<'_, '_, '_>) -> Limits {
             "total = \"30m\" (or unlimited = true, if no call is ever to be stopped for its length)",
         );
     }
-    let limits = rule::limits(part);
+    let mut limit = |key| part.optional(key, a_limit);
+    let limits = Limits {
+        total: limit("total"),
+        ringing: limit("ringing"),
+        connected: limit("connected"),
+        talking: limit("talking"),
+        voicemail: limit("voicemail"),
+        no_conversation: limit("no_conversation"),
+        after: after(part),
+    };
     if unlimited && limits.total.is_some() {
         part.conflict(
             "limits.unlimited",
@@ -266,4 +269,16 @@ fn limits(part: &mut Section<'_, '_, '_>) -> Limits {
         );
     }
     limits
+}
+
+/// Limits after events, in stored order.
+fn after(part: &mut Section<'_, '_, '_>) -> Vec<(EventKind, Duration)> {
+    let names: Vec<_> = EventKind::ALL.iter().map(|kind| kind.short_name()).collect();
+    let mut after = part.map("after", &names, EventKind::from_short_name, a_limit);
+    after.sort_by_key(|(kind, _)| *kind);
+    after
+}
+
+fn a_limit(value: &DeValue<'_>) -> Result<Duration, Mistake> {
+    duration::within(SECOND / 10..=30 * DAY)(value)
 }

@@ -12,9 +12,7 @@ use url::{Host, Url};
 use crate::model::{decode::pointers::Pointer, ids::AgentId, policy::Adopt};
 
 use super::{
-    checked::{
-        Database, Quota, SignatureEncoding, SignatureHeader, SignaturePrefix, WebhookScheme,
-    },
+    checked::{Database, Quota, SignatureEncoding, SignatureHeader, SignaturePrefix},
     duration::{MINUTE, SECOND},
     env::Env,
     mistake::Mistake,
@@ -149,16 +147,6 @@ pub(super) fn quota(value: &DeValue<'_>) -> Result<Quota, Mistake> {
     })
 }
 
-/// A share in percent.
-pub(super) fn percent(value: &DeValue<'_>) -> Result<u8, Mistake> {
-    const EXPECTED: &str = "a whole number of percent, such as \"20%\"";
-    let text = text(value, EXPECTED)?;
-    let percent = text.strip_suffix('%').and_then(|number| number.trim().parse().ok());
-    percent
-        .filter(|percent| *percent <= 100)
-        .ok_or_else(|| Mistake::bad(text, EXPECTED).mended("write \"0%\" to \"100%\""))
-}
-
 /// A file's path.
 pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, Mistake> {
     const EXPECTED: &str = "the path of a file";
@@ -220,15 +208,6 @@ pub(super) fn signature_header(value: &DeValue<'_>) -> Result<SignatureHeader, M
         "any" => SignatureHeader::Any,
         _ => SignatureHeader::Named(name),
     })
-}
-
-pub(super) fn scheme(value: &DeValue<'_>) -> Result<WebhookScheme, Mistake> {
-    const EXPECTED: &str = "\"standard-webhooks\"";
-    match text(value, EXPECTED)? {
-        "standard-webhooks" => Ok(WebhookScheme::StandardWebhooks),
-        other => Err(Mistake::bad(other, EXPECTED)
-            .mended("leave it out where the platform itself sends the webhooks")),
-    }
 }
 
 pub(super) fn signature_encoding(value: &DeValue<'_>) -> Result<SignatureEncoding, Mistake> {

@@ -25,11 +25,6 @@ fn with(section: &str, lines: &str) -> String {
     format!("{GOOD}{header}{lines}\n")
 }
 
-/// A good file with a rule of these lines.
-fn rule(lines: &str) -> String {
-    format!("{GOOD}[[rule]]\n{lines}\n")
-}
-
 /// A good file with `line` in place of the one that sets `key`.
 fn instead(key: &str, line: &str) -> String {
     let lines: Vec<_> =
@@ -121,7 +116,6 @@ mistakes! {
     quota_unreadable: with("platform", "requests = \"100 per minute\"");
     quota_of_nothing: with("platform", "requests = \"0/s\"");
     host_with_scheme: with("admin", "listen = \"127.0.0.1:8081\"\ntoken = { env = \"TOKEN\" }\nhosts = [\"https://warden\", \"ok.example.com\", 5]");
-    scheme_unknown: with("webhook", "scheme = \"svix\"");
     encoding_unknown: with("webhook", "signature_encoding = \"base46\"");
     header_name_with_colon: with("webhook", "signature_header = \"X-Signature: \"");
     pointer_without_slash: with("webhook.fields", "call_id = [\"call.id\", \"/ok\", \"/a~2\"]");
@@ -130,40 +124,15 @@ mistakes! {
     store_of_another_scheme: with("store", "url = \"mysql://me:hunter2@db/calls\"");
 }
 
-// Rules.
-mistakes! {
-    rule_with_one_bracket: with("rule", "name = \"trial\"");
-    rule_without_name: rule("when = { agent = \"a\" }");
-    rule_of_an_empty_name: rule("name = \" \"");
-    rule_names_twice: format!("{}[[rule]]\nname = \"it\"\n", rule("name = \"it\""));
-    rule_unknown_keys: rule("name = \"it\"\nwhn = {}\nlimits = { totl = \"5m\", unlimited = true }");
-    rule_action_unknown: rule("name = \"it\"\naction = \"observ\"");
-    rule_action_unknown_far: rule("name = \"it\"\naction = \"stop\"");
-    rule_override_without_at_most: rule("name = \"it\"\noverride = { field = \"/context/max\" }");
-    rule_override_elsewhere: rule("name = \"it\"\noverride = { field = \"/to\", at_most = \"5m\" }");
-    rule_override_too_long: rule("name = \"it\"\noverride = { field = \"context.max\", at_most = \"31d\" }");
-    when_unknown_field: rule("name = \"it\"\nwhen = { agnt = \"a\", plan = \"x\" }");
-    when_of_another_type: rule("name = \"it\"\nwhen = { to = 55, testing = \"true\", agent = { present = true } }");
-    when_with_a_date: rule("name = \"it\"\nwhen = { context.since = 2026-01-01, context.list = [1, [2]] }");
-    when_with_nothing: rule("name = \"it\"\nwhen = { to = [], context.plan = {}, context.x = nan }");
-    when_absent_in_a_list: rule("name = \"it\"\nwhen = { context.plan = [\"a\", { absent = true }] }");
-    when_is_no_table: rule("name = \"it\"\nwhen = \"to = +55\"");
-    when_with_a_nul: rule("name = \"it\"\nwhen = { to = \"a\\u0000\" }");
-    until_without_timezone: with("limits", "until = { time = \"20:00\" }");
-    until_of_no_time: with("limits", "until = { time = \"8pm\", timezone = \"Europe/Berlin\" }");
-    until_of_a_bare_time: with("limits", "until = { time = 20:00:00, timezone = \"Europe/Berlin\" }");
-    until_at_midnight: with("limits", "until = { time = \"24:00\", timezone = \"Europe/Berlin\" }");
-    until_of_no_zone: with("limits", "until = { time = \"20:00\", timezone = \"Europe/Berln\" }");
-    until_of_an_offset: with("limits", "until = { time = \"20:00\", timezone = \"-03:00\" }");
-}
-
 // What this version lacks.
 mistakes! {
     unsupported_tls: with("server", "tls = { certificate = \"cert.pem\" }");
+    unsupported_rule: format!("{GOOD}[[rule]]\nname = \"trial\"\n[[rule]]\nname = \"other\"\n");
+    unsupported_until: with("limits", "until = { time = \"20:00\" }");
+    unsupported_scheme: with("webhook", "scheme = \"standard-webhooks\"");
     unsupported_postgres: with("store", "url = \"postgres://me:hunter2@db/calls\"");
     unsupported_sections: format!("{GOOD}[notify]\nurl = \"https://x\"\n[heartbeat]\n[coverage]\n");
-    surge_limit_of_more_than_all: with("enforcement", "surge_limit = \"120%\"");
-    surge_limit_without_unit: with("enforcement", "surge_limit = 0.2");
+    unsupported_enforcement: with("enforcement", "surge_limit = \"20%\"");
 }
 
 // Secrets.

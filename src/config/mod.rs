@@ -4,7 +4,7 @@
 mod advice;
 mod checked;
 mod cross;
-pub(crate) mod duration;
+mod duration;
 mod env;
 mod error;
 mod file;
@@ -12,7 +12,6 @@ mod leaf;
 mod mistake;
 mod print;
 mod reader;
-mod rule;
 mod secret;
 mod suggest;
 mod summary;
@@ -30,7 +29,7 @@ pub use self::{
     checked::{
         Admin, Config, Database, Enforcement, Origin, Platform, Quota, RequiredHeader, Server,
         SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, StoreUrlError,
-        Webhook, WebhookScheme,
+        Webhook,
     },
     env::{Env, ProcessEnv},
     error::{ConfigError, ConfigErrors},

@@ -6,14 +6,12 @@ use std::{fmt, time::Duration};
 use crate::model::{
     decode::pointers::{Field, Pointer},
     policy::{Adopt, Limits},
-    rule::{Override, Rule, Test, Wanted},
 };
 
 use super::{
     checked::{
         Admin, Config, Database, Enforcement, Platform, Quota, RequiredHeader, Server,
         SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook,
-        WebhookScheme,
     },
     duration::{HOUR, MINUTE, shown},
     quoted,
@@ -28,8 +26,7 @@ pub fn print(config: &Config) -> String {
 
 /// As [`print()`], without the keys listed as `unsupported`.
 pub(super) fn print_without(config: &Config, unsupported: &[&str]) -> String {
-    let Config { server, admin, platform, webhook, store, enforcement, limits, rules, origin: _ } =
-        config;
+    let Config { server, admin, platform, webhook, store, enforcement, limits, origin: _ } = config;
     let mut page = Page { text: String::new(), section: "", unsupported };
     print_server(&mut page, server);
     if let Some(admin) = admin {
@@ -40,9 +37,6 @@ pub(super) fn print_without(config: &Config, unsupported: &[&str]) -> String {
     print_store(&mut page, store);
     print_enforcement(&mut page, enforcement);
     print_limits(&mut page, limits);
-    for rule in rules.iter() {
-        print_rule(&mut page, rule);
-    }
     page.text
 }
 
@@ -114,7 +108,6 @@ fn print_webhook(page: &mut Page<'_>, webhook: &Webhook) {
     let Webhook {
         secret,
         previous_secret,
-        scheme,
         signature_header,
         signature_encoding,
         signature_prefix,
@@ -129,10 +122,6 @@ fn print_webhook(page: &mut Page<'_>, webhook: &Webhook) {
     }
     if let Some(secret) = previous_secret {
         page.key("previous_secret", secret);
-    }
-    match scheme {
-        WebhookScheme::Body => {}
-        WebhookScheme::StandardWebhooks => page.text("scheme", "standard-webhooks"),
     }
     page.text("signature_header", signature_header);
     page.text("signature_encoding", signature_encoding);
@@ -163,8 +152,7 @@ fn print_store(page: &mut Page<'_>, store: &Store) {
 }
 
 fn print_enforcement(page: &mut Page<'_>, enforcement: &Enforcement) {
-    let Enforcement { confirm_within, give_up_after, reconcile_every, adopt, surge_limit } =
-        enforcement;
+    let Enforcement { confirm_within, give_up_after, reconcile_every, adopt } = enforcement;
     page.section("enforcement");
     page.span("confirm_within", *confirm_within);
     page.span("give_up_after", *give_up_after);
@@ -177,88 +165,30 @@ fn print_enforcement(page: &mut Page<'_>, enforcement: &Enforcement) {
             page.list("adopt", &ids);
         }
     }
-    page.text("surge_limit", format!("{surge_limit}%"));
 }
 
 fn print_limits(page: &mut Page<'_>, limits: &Limits) {
+    let Limits { total, after, .. } = limits;
     page.section("limits");
-    if limits.total.is_none() {
+    if total.is_none() {
         page.key("unlimited", true);
     }
-    for (name, value) in keys_of_limits(limits) {
-        page.key(name, value);
+    for (name, limit) in plain_limits(limits) {
+        page.span(name, limit);
     }
-}
-
-/// The limits that are set, as keys and values.
-fn keys_of_limits(limits: &Limits) -> Vec<(&'static str, String)> {
-    let Limits { after, until, .. } = limits;
-    let mut keys: Vec<_> =
-        plain_limits(limits).map(|(name, limit)| (name, quoted(&shown(limit)))).collect();
-    let after = after.iter().map(|(kind, limit)| (kind.short_name(), quoted(&shown(*limit))));
-    let after: Vec<_> = after.collect();
+    let after: Vec<_> = after
+        .iter()
+        .map(|(kind, limit)| format!("{} = {}", kind.short_name(), quoted(&shown(*limit))))
+        .collect();
     if !after.is_empty() {
-        keys.push(("after", inline(after)));
-    }
-    if let Some(until) = until {
-        let keys_of_until = [("time", quoted(&until.time())), ("timezone", quoted(until.zone()))];
-        keys.push(("until", inline(keys_of_until)));
-    }
-    keys
-}
-
-fn inline<K: fmt::Display>(keys: impl IntoIterator<Item = (K, String)>) -> String {
-    let keys: Vec<_> = keys.into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
-    format!("{{ {} }}", keys.join(", "))
-}
-
-fn print_rule(page: &mut Page<'_>, rule: &Rule) {
-    let Rule { name, when, limits, own, action } = rule;
-    page.section("[rule]");
-    page.text("name", name);
-    if !when.is_empty() {
-        let when = when.iter().map(|asked| (&asked.subject, test(&asked.test)));
-        page.key("when", inline(when));
-    }
-    let limits = keys_of_limits(limits);
-    if !limits.is_empty() {
-        page.key("limits", inline(limits));
-    }
-    if let Some(Override { place, at_most }) = own {
-        let field = ("field", quoted(&format!("/context{}", place.path.as_str())));
-        page.key("override", inline([field, ("at_most", quoted(&shown(*at_most)))]));
-    }
-    page.text("action", action.name());
-}
-
-fn test(test: &Test) -> String {
-    let value = |wanted: &Wanted| match wanted {
-        Wanted::Text(pattern) => quoted(pattern.as_str()),
-        Wanted::Flag(flag) => flag.to_string(),
-        Wanted::Number(number) => number.to_string(),
-    };
-    match test {
-        Test::Absent => "{ absent = true }".to_owned(),
-        Test::Any(wanted) if wanted.len() == 1 => wanted.iter().map(value).collect(),
-        Test::Any(wanted) => {
-            let values: Vec<_> = wanted.iter().map(value).collect();
-            format!("[{}]", values.join(", "))
-        }
+        page.key("after", format!("{{ {} }}", after.join(", ")));
     }
 }
 
-/// The limits that are set, except those after events and until a time of day.
+/// The limits that are set, except those after events.
 pub(super) fn plain_limits(limits: &Limits) -> impl Iterator<Item = (&'static str, Duration)> {
-    let Limits {
-        total,
-        ringing,
-        connected,
-        talking,
-        voicemail,
-        no_conversation,
-        after: _,
-        until: _,
-    } = *limits;
+    let Limits { total, ringing, connected, talking, voicemail, no_conversation, after: _ } =
+        *limits;
     [
         ("total", total),
         ("ringing", ringing),

@@ -224,33 +224,6 @@ impl<'s, 'i, 'e> Section<'s, 'i, 'e> {
         Some(self.open(key, value).read(read))
     }
 
-    /// The value of `key` as it is, for what no other function reads, and its whole path.
-    pub(super) fn raw(&mut self, key: &'static str) -> Option<(String, &'s Spanned<DeValue<'i>>)> {
-        let value = self.take(key)?;
-        Some((self.path_of(key), value))
-    }
-
-    /// Each table of the array `key`, which `[[key]]` writes, and where it is.
-    pub(super) fn tables<T>(
-        &mut self,
-        key: &'static str,
-        mut read: impl FnMut(&mut Section<'_, 'i, 'e>) -> T,
-    ) -> Vec<T> {
-        let Some(value) = self.take(key) else { return Vec::new() };
-        let DeValue::Array(items) = value.get_ref() else {
-            let mend = format!("write [[{key}]] with two brackets, once for each");
-            let mistake = wrong_type(value.get_ref(), "an array of tables").mended(mend);
-            self.fault(key, value.span(), mistake);
-            return Vec::new();
-        };
-        items.iter().map(|item| self.open(key, item).read(&mut read)).collect()
-    }
-
-    /// Adds a mistake about what is at `span`.
-    pub(super) fn report(&mut self, path: String, span: Range<usize>, mistake: Mistake) {
-        self.reader.fault(path, Some(span), mistake);
-    }
-
     /// The keys of a table whose keys the caller knows, each with what it is parsed to; those
     /// that `know` does not know are reported with the nearest of `names`.
     pub(super) fn map<K, T>(
@@ -443,7 +416,7 @@ fn secret_source(section: &mut Section<'_, '_, '_>) -> Option<SecretSource> {
     found.into_iter().next()
 }
 
-pub(super) fn unknown(nearest: Option<&str>, known: &[&str]) -> Mistake {
+fn unknown(nearest: Option<&str>, known: &[&str]) -> Mistake {
     Mistake::UnknownKey {
         nearest: nearest.map(str::to_owned),
         known: known.iter().copied().map(str::to_owned).collect(),

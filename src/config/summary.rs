@@ -12,8 +12,7 @@ use super::{
 /// What a config amounts to, a line for each concern.
 #[must_use]
 pub fn amounts_to(config: &Config) -> String {
-    let Config { server, admin, platform, webhook, store, enforcement, limits, rules, origin: _ } =
-        config;
+    let Config { server, admin, platform, webhook, store, enforcement, limits, origin: _ } = config;
     let mut text = String::new();
     let mut line = |name: &str, what: String| {
         text.push_str(&format!("{name:<10} {what}\n"));
@@ -48,10 +47,6 @@ pub fn amounts_to(config: &Config) -> String {
         ),
     );
     line("limits", limits_in_words(limits));
-    if rules.iter().next().is_some() {
-        let names: Vec<_> = rules.iter().map(|rule| &*rule.name).collect();
-        line("rules", format!("{}, then [limits]", names.join(", ")));
-    }
     line(
         "stops",
         format!(
@@ -102,9 +97,6 @@ fn limits_in_words(limits: &Limits) -> String {
     }
     for (kind, limit) in &limits.after {
         words.push(format!("{} after {}", shown(*limit), kind.short_name()));
-    }
-    if let Some(until) = &limits.until {
-        words.push(format!("until {} in {}", until.time(), until.zone()));
     }
     words.join(", ")
 }

@@ -93,7 +93,6 @@ fn the_defaults_are_the_specifications() {
             give_up_after: HOUR,
             reconcile_every: Some(MINUTE),
             adopt: Adopt::All,
-            surge_limit: 20,
         }
     );
     assert_eq!(config.limits.total, Some(30 * MINUTE));
@@ -164,48 +163,6 @@ fn limits_after_events_are_in_stored_order() {
         read(&text).policy().limits.after,
         [(EventKind::ConversationEnded, 90 * SECOND), (EventKind::ParticipantLeft, 15 * SECOND)]
     );
-}
-
-/// One rule of each kind.
-const RULES: &str = r#"
-[[rule]]
-name = "trial \"accounts\""
-when = { direction = "outbound", to = ["+55*", "+351*"], context.plan = "trial", context."a b".c = 1.5, testing = false, campaign = { absent = true } }
-limits = { ringing = "45s", total = "10m", after = { conversation_ended = "20s" }, until = { time = "20:00", timezone = "America/Sao_Paulo" } }
-override = { field = "/context/max/duration", at_most = "20m" }
-action = "observe"
-[[rule]]
-name = "rest"
-"#;
-
-#[test]
-fn rules_are_printed_as_they_are_read() {
-    let config = read(&format!("{LEAST}{RULES}"));
-    assert!(same(&read(&print(&config)), &config), "{}", print(&config));
-    insta::assert_snapshot!("print_rules", print(&config).split("[limits]").nth(1).unwrap());
-    insta::assert_snapshot!("amounts_to_rules", amounts_to(&config));
-}
-
-#[test]
-fn advice_on_rules_is_proven() {
-    let rule = |name: &str, rest: &str| format!("[[rule]]\nname = \"{name}\"\n{rest}\n");
-    let rules = [
-        rule(
-            "brazil",
-            "when = { to = \"+55*\" }\nlimits = { connected = \"10m\", talking = \"10m\" }",
-        ),
-        rule("brazil again", "when = { to = [\"+5511*\", \"+55\"], testing = true }"),
-        rule("perhaps brazil", "when = { to = \"+5*\" }\nlimits = { ringing = \"1h\" }"),
-        rule("outbond", "when = { direction = [\"outbond\", \"in*\"] }"),
-        rule(
-            "own",
-            "override = { field = \"/context/max\", at_most = \"20m\" }\nlimits = { ringing = \"1h\" }",
-        ),
-        rule("never", "when = { context.x = 1 }"),
-    ];
-    let config = read(&format!("{LEAST}{}", rules.concat()));
-    let lines: Vec<_> = advice(&config, None).iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!("advice_rules", lines.join("\n"));
 }
 
 #[test]

@@ -1,4 +1,13 @@
 //! Keys of the specification that this version does not have yet. To lift one, delete its line.
 
 /// Whole paths of keys and sections.
-pub(super) const UNSUPPORTED: &[&str] = &["coverage", "heartbeat", "notify", "server.tls"];
+pub(super) const UNSUPPORTED: &[&str] = &[
+    "coverage",
+    "enforcement.surge_limit",
+    "heartbeat",
+    "limits.until",
+    "notify",
+    "rule",
+    "server.tls",
+    "webhook.scheme",
+];

@@ -2,9 +2,6 @@
 //! signal or a fault, and drains in order (spec §8, §12).
 
 mod drain;
-mod reload;
-pub mod sockets;
-mod status;
 mod supervise;
 pub mod systemd;
 mod wiring;
@@ -12,16 +9,11 @@ mod wiring;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, watch},
-};
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use self::{
-    reload::Reloader,
-    sockets::{Inherited, InheritedError, Role},
     supervise::{Supervisor, Task},
     wiring::SharedEnv,
 };
@@ -67,9 +59,6 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
-    /// A listener that systemd passes cannot be used.
-    #[error(transparent)]
-    Inherited(#[from] InheritedError),
 }
 
 /// A daemon whose listeners are open and whose calls are loaded.
@@ -77,7 +66,7 @@ pub struct Daemon {
     engine: Engine,
     webhooks: Listener,
     admin: Option<Listener>,
-    reloader: Reloader,
+    settings: watch::Sender<Arc<webhook::Settings>>,
     readiness: Readiness,
     liveness: Liveness,
     /// Webhooks that are being taken in.
@@ -100,21 +89,7 @@ impl Daemon {
     /// # Errors
     ///
     /// [`StartError`] says what is in the way.
-    pub async fn build(config: Config, env: SharedEnv) -> Result<Self, StartError> {
-        Self::build_on(config, env, Inherited::default()).await
-    }
-
-    /// Like [`build`](Self::build), on listeners that were inherited where there are.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError`] says what is in the way.
-    pub async fn build_on(
-        config: Config,
-        env: SharedEnv,
-        mut inherited: Inherited,
-    ) -> Result<Self, StartError> {
-        systemd::status("waiting for the store, then loading its calls");
+    pub async fn build(config: &Config, env: SharedEnv) -> Result<Self, StartError> {
         let clock = Clock::system();
         let token = wiring::secret(&config.platform.token, &*env)?;
         let settings = wiring::webhook_settings(&config.webhook, &*env)?;
@@ -131,13 +106,10 @@ impl Daemon {
             clock: Arc::new(move || wall.now().wall),
         })?;
         let store = Store::open(&path, PREDECESSOR).await?;
-        let socket = listen(&mut inherited, Role::Webhook, config.server.listen).await?;
+        let socket = listen("server.listen", config.server.listen).await?;
         let admin_socket = match &config.admin {
-            Some(admin) => Some(listen(&mut inherited, Role::Admin, admin.listen).await?),
-            None => {
-                inherited.decline(Role::Admin);
-                None
-            }
+            Some(admin) => Some(listen("admin.listen", admin.listen).await?),
+            None => None,
         };
 
         let all_metrics = Arc::new(Metrics::new(Build::CURRENT));
@@ -145,7 +117,11 @@ impl Daemon {
         let engine = Engine::new(Parts {
             policy: config.policy(),
             max_calls: config.server.max_calls,
-            tuning: wiring::tuning(&config),
+            quota: (config.platform.requests.count, config.platform.requests.window),
+            reconcile_every: config.enforcement.reconcile_every,
+            adopt: config.enforcement.adopt.clone(),
+            pointers: settings.pointers.clone(),
+            history: config.store.history,
             store,
             client,
             token_reader: wiring::token_reader(config.platform.token.clone(), Arc::clone(&env)),
@@ -161,7 +137,7 @@ impl Daemon {
         let liveness = Liveness::default();
         let deliveries = TaskTracker::new();
         let (settings, told) = watch::channel(Arc::new(settings));
-        let details = wiring::details(&config, access.as_ref());
+        let details = wiring::details(config, access.as_ref());
         let probes = health::Probes {
             engine: engine.clone(),
             liveness: liveness.clone(),
@@ -182,12 +158,11 @@ impl Daemon {
             pulse: liveness.pulse(name, LISTENER_SILENT, engine.clock().now().mono),
         };
         let webhooks = listener(Task::WebhookListener, socket, app, "webhook listener");
-        let admin = admin_socket.zip(access.clone()).map(|(socket, access)| {
-            let app = admin::router(engine.clone(), access, deliveries.clone());
+        let admin = admin_socket.zip(access).map(|(socket, access)| {
+            let app = admin::router(engine.clone(), access);
             listener(Task::AdminListener, socket, app, "admin listener")
         });
-        let reloader = Reloader { env, running: config, engine: engine.clone(), settings, access };
-        Ok(Self { engine, webhooks, admin, reloader, readiness, liveness, deliveries, recovering })
+        Ok(Self { engine, webhooks, admin, settings, readiness, liveness, deliveries, recovering })
     }
 
     /// Where webhooks, health and metrics are taken.
@@ -214,19 +189,10 @@ impl Daemon {
         &self.engine
     }
 
-    /// Turns until `stop`, or until a loop dies; then drains, within ten seconds. Each message of
-    /// `reloads` has the config read anew.
-    pub async fn run(self, stop: CancellationToken, mut reloads: mpsc::Receiver<()>) -> Ended {
-        let Self {
-            engine,
-            webhooks,
-            admin,
-            mut reloader,
-            readiness,
-            liveness,
-            deliveries,
-            recovering,
-        } = self;
+    /// Turns until `stop`, or until a loop dies; then drains, within ten seconds.
+    pub async fn run(self, stop: CancellationToken) -> Ended {
+        let Self { engine, webhooks, admin, settings, readiness, liveness, deliveries, recovering } =
+            self;
         let supervisor = Supervisor::default();
         let stages = drain::Stages::default();
         let requests = TaskTracker::new();
@@ -255,34 +221,18 @@ impl Daemon {
         }
         drop(recovering);
         systemd::ready();
-        if systemd::is_there() {
-            let tell = status::tell(engine.clone(), stages.accept.clone());
-            supervisor.spawn(Task::Status, stages.accept.clone(), tell);
-        }
+        systemd::status("enforcing limits");
         info!("ready");
 
-        let reloading = async {
-            while reloads.recv().await.is_some() {
-                reloader.reload().await;
-            }
-            // Nobody will ask for a reload any more.
-            std::future::pending::<()>().await;
-        };
         tokio::select! {
-            () = stop.cancelled() => {}
+            () = stop.cancelled() => info!("asked to stop: draining"),
             () = supervisor.fatal() => {}
-            () = reloading => {}
-        }
-        // First of all, so that who reads that it drains never finds it ready.
-        let draining = readiness.hold("draining");
-        if !supervisor.is_fatal() {
-            info!("asked to stop: draining");
         }
         systemd::stopping();
-        systemd::status("draining: answering and writing what is under way");
+        let draining = readiness.hold("draining");
         let clean =
             drain::drain(&engine, &stages, &supervisor, &deliveries, &connections, &requests).await;
-        drop(draining);
+        drop((draining, settings));
         match (supervisor.is_fatal(), clean) {
             (true, _) => Ended::Fault,
             (false, true) => Ended::Clean,
@@ -302,16 +252,8 @@ pub enum Ended {
     Fault,
 }
 
-async fn listen(
-    inherited: &mut Inherited,
-    role: Role,
-    listen: SocketAddr,
-) -> Result<TcpListener, StartError> {
-    let opened = match inherited.take(role, listen)? {
-        Some(passed) => TcpListener::from_std(passed),
-        None => TcpListener::bind(listen).await,
-    };
-    opened.map_err(|source| StartError::Listen { key: role.key(), listen, source })
+async fn listen(key: &'static str, listen: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(listen).await.map_err(|source| StartError::Listen { key, listen, source })
 }
 
 fn announce(listener: &Listener) {

@@ -26,8 +26,6 @@ pub(super) enum Task {
     AdminListener,
     /// Tells systemd that all turns.
     Watchdog,
-    /// Tells systemd how things stand.
-    Status,
 }
 
 impl Task {
@@ -40,7 +38,6 @@ impl Task {
             Self::WebhookListener => "webhook listener",
             Self::AdminListener => "admin listener",
             Self::Watchdog => "watchdog",
-            Self::Status => "status",
         }
     }
 }

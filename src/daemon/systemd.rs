@@ -1,23 +1,9 @@
 //! What systemd is told over `$NOTIFY_SOCKET` (spec §12, sd_notify(3)). Without that socket nothing
 //! is told, and that is fine.
 
-use std::{
-    env,
-    ffi::OsStr,
-    io,
-    os::{
-        linux::net::SocketAddrExt as _,
-        unix::{
-            ffi::OsStrExt as _,
-            net::{SocketAddr, UnixDatagram},
-        },
-    },
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use sd_notify::NotifyState;
-
-use crate::config::{Env as _, ProcessEnv};
 
 /// Recovery is done and the listeners are open: `READY=1`, also at the end of a reload.
 pub fn ready() {
@@ -49,12 +35,6 @@ pub fn watchdog() {
     tell(&[NotifyState::Watchdog]);
 }
 
-/// Whether anybody listens to what is told.
-#[must_use]
-pub fn is_there() -> bool {
-    ProcessEnv.var("NOTIFY_SOCKET").is_ok()
-}
-
 /// How often to call [`watchdog`]: half of what `$WATCHDOG_USEC` allows; `None` where nobody waits
 /// for it.
 #[must_use]
@@ -63,22 +43,9 @@ pub fn watchdog_every() -> Option<Duration> {
 }
 
 fn tell(states: &[NotifyState<'_>]) {
-    let Some(socket) = env::var_os("NOTIFY_SOCKET") else { return };
-    let lines: String = states.iter().map(|state| format!("{state}\n")).collect();
-    if let Err(error) = send(socket.as_bytes(), lines.as_bytes()) {
+    if let Err(error) = sd_notify::notify(states) {
         untold(&error);
     }
-}
-
-/// Never waits: a queue that systemd leaves full would hold up a thread that deadlines need.
-fn send(socket: &[u8], lines: &[u8]) -> io::Result<()> {
-    let addr = match socket.strip_prefix(b"@") {
-        Some(name) => SocketAddr::from_abstract_name(name)?,
-        None => SocketAddr::from_pathname(OsStr::from_bytes(socket))?,
-    };
-    let sender = UnixDatagram::unbound()?;
-    sender.set_nonblocking(true)?;
-    sender.send_to_addr(lines, &addr).map(|_| ())
 }
 
 /// systemd will find out by its own time-outs; the calls come first.
@@ -88,7 +55,7 @@ fn untold(error: &io::Error) {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::{os::unix::net::UnixDatagram, process::Command};
 
     use super::*;
 
@@ -113,7 +80,7 @@ mod tests {
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_nonblocking(true).unwrap();
-        let told = Command::new(env::current_exe().unwrap())
+        let told = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", TOLD])
             .env("NOTIFY_SOCKET", &path)
             .env("WATCHDOG_USEC", "30000000")

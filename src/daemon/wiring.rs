@@ -8,11 +8,11 @@ use secrecy::SecretString;
 use crate::{
     config::{
         Admin, Config, Env, RequiredHeader, SecretError, SecretSource, SignatureEncoding,
-        SignatureHeader, SignaturePrefix, Webhook, WebhookScheme,
+        SignatureHeader, SignaturePrefix, Webhook,
     },
-    engine::{TokenReader, Tuning},
+    engine::TokenReader,
     http::{
-        admin::Access,
+        admin::{Access, AdminToken},
         health::Details,
         verify::{Encoding, Scheme, Signature, Verifier},
         webhook::Settings,
@@ -69,30 +69,17 @@ pub(super) fn webhook_settings(webhook: &Webhook, env: &dyn Env) -> Result<Setti
     let verifier = Verifier {
         secret: optional(&webhook.secret)?,
         previous_secret: optional(&webhook.previous_secret)?,
-        scheme: match webhook.scheme {
-            WebhookScheme::Body => Scheme::Body(signature),
-            WebhookScheme::StandardWebhooks => Scheme::StandardWebhooks,
-        },
+        scheme: Scheme::Body(signature),
         require_header,
         allow_unsigned: webhook.allow_unsigned,
     };
     Ok(Settings { verifier, pointers: webhook.fields.clone() })
 }
 
-/// What a reload may change besides the policy.
-pub(super) fn tuning(config: &Config) -> Tuning {
-    Tuning {
-        quota: (config.platform.requests.count, config.platform.requests.window),
-        reconcile_every: config.enforcement.reconcile_every,
-        adopt: config.enforcement.adopt.clone(),
-        pointers: config.webhook.fields.clone(),
-        history: config.store.history,
-    }
-}
-
 /// What opens the admin API.
 pub(super) fn access(admin: &Admin, env: &dyn Env) -> Result<Access, SecretError> {
-    Ok(Access::new(&secret(&admin.token, env)?, admin.hosts.clone()))
+    let token = AdminToken::new(&secret(&admin.token, env)?);
+    Ok(Access { token, hosts: admin.hosts.clone() })
 }
 
 /// Who may see metrics, and health's details.

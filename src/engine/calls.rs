@@ -15,7 +15,6 @@ use super::{
     clock::Clock,
     desk::Desk,
     ledger::{Ledger, Ticket},
-    persist::Loaded,
     tally::Tally,
     wakeups::Wakeups,
 };
@@ -24,10 +23,9 @@ use crate::model::{
     change::{Change, Effect, Event, Note, Received},
     event::Heard,
     ids::CallId,
-    operator::{Order, Refused},
     platform::Row,
     policy::Policy,
-    queue::Kind,
+    promise::{self, Breach},
     time::{Mono, Wall},
 };
 
@@ -74,6 +72,8 @@ pub(super) struct Changed {
     pub(super) notes: Vec<Note>,
     /// The request that is to leave now.
     pub(super) send: Option<Effect>,
+    /// What must never be.
+    pub(super) breach: Option<Breach>,
 }
 
 /// A snapshot of a call, for the store.
@@ -142,32 +142,19 @@ impl Calls {
         }
     }
 
-    /// Gives a call an operator's order, if its state allows it; `None` if it is not in memory.
-    pub(super) fn order(&self, id: &CallId, order: Order) -> Option<Result<Changed, Refused>> {
-        let mut entry = self.map.get_mut(id)?;
-        let act = match entry.call.ordered(order, self.clock.now().wall) {
-            Ok(act) => act,
-            Err(refused) => return Some(Err(refused)),
-        };
-        let changed = self.alter(&mut entry, &Event::Operator(act));
-        Some(Ok(Changed { ticket: self.ticket_of(&entry), ..changed }))
-    }
-
     /// A row that nobody asked for showed a call; `None` if the call is not in memory.
     pub(super) fn show(&self, row: &Row, listing: bool) -> Option<Changed> {
         self.change(&row.id, &Event::Shown { row, listing })
     }
 
-    /// A listing showed a call that we did not know. `unchecked`: nor could the store be asked.
-    pub(super) fn adopt(&self, row: &Row, unchecked: bool) -> Result<Changed, Full> {
+    /// A listing showed a call that we did not know.
+    pub(super) fn adopt(&self, row: &Row) -> Result<Changed, Full> {
         match self.map.entry(row.id.clone()) {
             Place::Occupied(mut place) => {
                 Ok(self.alter(place.get_mut(), &Event::Shown { row, listing: true }))
             }
             Place::Vacant(place) => {
-                let mut entry = self.admit(&row.id)?;
-                entry.unchecked = unchecked;
-                let mut place = place.insert(entry);
+                let mut place = place.insert(self.admit(&row.id)?);
                 Ok(self.alter(&mut place, &Event::Shown { row, listing: true }))
             }
         }
@@ -199,19 +186,13 @@ impl Calls {
     }
 
     /// Puts a call back that the store had, unless it is in memory already.
-    /// `context` is what the store has of its context.
-    pub(super) fn restore(
-        &self,
-        call: Call,
-        same_boot: bool,
-        context: Option<&str>,
-    ) -> Option<Changed> {
+    pub(super) fn restore(&self, call: Call, same_boot: bool) -> Option<Changed> {
         let Place::Vacant(place) = self.map.entry(call.id.clone()) else { return None };
         let is_over = call.ended.is_some();
         self.unended.fetch_add(usize::from(!is_over), Ordering::Relaxed);
         self.tally.enter(call.state());
         let mut entry = Entry { saved: call.version, ..Entry::new(call) };
-        let changed = self.alter(&mut entry, &Event::Restored { same_boot, context });
+        let changed = self.alter(&mut entry, &Event::Restored { same_boot });
         place.insert(entry);
         Some(changed)
     }
@@ -225,11 +206,6 @@ impl Calls {
     /// A call as it is now.
     pub(super) fn find(&self, id: &CallId) -> Option<Call> {
         self.map.get(id).map(|entry| entry.call.clone())
-    }
-
-    /// What `look` makes of a call; `None` if it is not in memory.
-    pub(super) fn look<T>(&self, id: &CallId, look: impl FnOnce(&Call) -> T) -> Option<T> {
-        self.map.get(id).map(|entry| look(&entry.call))
     }
 
     /// Whether the call is in memory.
@@ -277,26 +253,14 @@ impl Calls {
 
     /// The store was asked about the call, and had `stored`: its facts are joined in, and its stop
     /// goes on as after a restart.
-    pub(super) fn check(&self, id: &CallId, stored: Option<&Loaded>) {
+    pub(super) fn check(&self, id: &CallId, stored: Option<(&Call, bool)>) {
         let Some(mut entry) = self.map.get_mut(id) else { return };
         entry.unchecked = false;
-        if let Some(stored) = stored {
-            entry.call.version = entry.call.version.max(stored.call.version);
-            let context = stored.context.as_deref();
-            let restored = Event::Restored { same_boot: stored.same_boot, context };
-            let policy = self.policy();
-            let call = stored.call.apply(&restored, self.clock.now(), &policy).next;
-            self.alter(&mut entry, &Event::Joined(&call));
-            self.alter(&mut entry, &Event::PolicyChanged { context });
-        }
-    }
-
-    /// The wall clock has stepped: calls with a limit that is its own are looked at anew.
-    pub(super) fn follow_wall(&self, mut told: impl FnMut(&Changed)) {
-        for mut entry in self.map.iter_mut() {
-            if entry.call.follows_wall() {
-                told(&self.alter(&mut entry, &Event::Woke));
-            }
+        if let Some((stored, same_boot)) = stored {
+            entry.call.version = entry.call.version.max(stored.version);
+            let restored = Event::Restored { same_boot };
+            let stored = stored.apply(&restored, self.clock.now(), &self.policy()).next;
+            self.alter(&mut entry, &Event::Joined(&stored));
         }
     }
 
@@ -322,9 +286,15 @@ impl Calls {
         }
     }
 
+    /// The calls of which something is as it must never be.
+    pub(super) fn breaches(&self) -> Vec<(CallId, Breach)> {
+        let (policy, now) = (self.policy(), self.clock.now().mono);
+        self.collect(|call| Some((call.id.clone(), promise::of_call(call, &policy, now)?)))
+    }
+
     /// Compares each call with what timer and desk have of it; says how many had to be told again.
     pub(super) fn repair(&self) -> usize {
-        let policy = self.policy();
+        let (policy, now) = (self.policy(), self.clock.now().mono);
         let mut repaired = 0;
         for mut entry in self.map.iter_mut() {
             let Entry { call, wakeup, .. } = entry.value_mut();
@@ -334,17 +304,7 @@ impl Calls {
                 *wakeup = wanted;
                 repaired += 1;
             }
-            let waits = call.is_queued() || call.is_looked_up();
-            if waits && !self.desk.has(&call.id) {
-                let deadline = call.deadline().map_or_else(|| self.clock.now().mono, |due| due.at);
-                if call.is_queued() {
-                    self.desk.want(Kind::Repeat, deadline, &call.id);
-                }
-                if call.is_looked_up() {
-                    self.desk.look_up(Kind::Confirm, deadline, &call.id);
-                }
-                repaired += 1;
-            }
+            repaired += usize::from(self.desk.mend(call, now));
         }
         repaired
     }
@@ -352,16 +312,6 @@ impl Calls {
     /// The policy in force.
     pub(super) fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Puts another policy in force, from the next event of each call on.
-    pub(super) fn set_policy(&self, policy: Policy) {
-        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
-    }
-
-    /// How many calls are without outcome.
-    pub(super) fn unended(&self) -> u64 {
-        self.unended.load(Ordering::Relaxed) as u64
     }
 
     /// How many calls are in memory.
@@ -403,7 +353,10 @@ impl Calls {
     fn alter(&self, entry: &mut Entry, event: &Event<'_>) -> Changed {
         let now = self.clock.now();
         let policy = self.policy();
-        let Change { next, effects, taken, notes } = entry.call.apply(event, now, &policy);
+        let change = entry.call.apply(event, now, &policy);
+        let sends = change.effects.iter().any(|effect| matches!(effect, Effect::Send { .. }));
+        let breach = promise::of_change(&entry.call, &change, sends, now.mono);
+        let Change { next, effects, taken, notes } = change;
         let before = std::mem::replace(&mut entry.call, next);
         let call = &entry.call;
         if call.version != before.version {
@@ -415,19 +368,12 @@ impl Calls {
         self.tell_timer(entry.wakeup, call, &policy);
         entry.wakeup = call.wakeup(&policy);
         let send = self.hand_on(call, effects);
-        match (before.ended.is_some(), call.ended.is_some()) {
-            (false, true) => {
-                self.unended.fetch_sub(1, Ordering::Relaxed);
-                self.desk.forget(&call.id);
-            }
-            // Live again: what is live is taken on, whatever `max_calls` says.
-            (true, false) => {
-                self.unended.fetch_add(1, Ordering::Relaxed);
-            }
-            (false, false) | (true, true) => {}
+        if call.ended.is_some() && before.ended.is_none() {
+            self.unended.fetch_sub(1, Ordering::Relaxed);
+            self.desk.forget(&call.id);
         }
         self.tally.moved(&before, call);
-        Changed { call: call.clone(), ticket: None, taken, notes, send }
+        Changed { call: call.clone(), ticket: None, taken, notes, send, breach }
     }
 
     fn tell_timer(&self, told: Option<Mono>, call: &Call, policy: &Policy) {
@@ -439,22 +385,10 @@ impl Calls {
 
     /// Queues what is to be queued; gives back what is to leave at once.
     fn hand_on(&self, call: &Call, effects: Vec<Effect>) -> Option<Effect> {
-        use crate::model::ask::Urgency;
         let mut send = None;
         for effect in effects {
             match effect {
-                Effect::Request { deadline, first } => {
-                    let kind = if first { Kind::First } else { Kind::Repeat };
-                    self.desk.want(kind, deadline, &call.id);
-                }
-                Effect::Lookup { deadline, urgency } => {
-                    let kind = match urgency {
-                        Urgency::Stop => Kind::First,
-                        Urgency::Confirm => Kind::Confirm,
-                        Urgency::Other => Kind::Lookup,
-                    };
-                    self.desk.look_up(kind, deadline, &call.id);
-                }
+                Effect::Request { .. } | Effect::Lookup { .. } => self.desk.take(&effect, &call.id),
                 Effect::Send { .. } => send = Some(effect),
             }
         }

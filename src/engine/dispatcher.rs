@@ -8,18 +8,15 @@ use futures_util::FutureExt as _;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
-use super::{
-    Shared,
-    desk::{Asks, Begun, Leave},
-};
+use super::{Shared, desk::Leave};
 use crate::{
     model::{
-        call::Call,
         change::{Effect, Event},
+        desk::{Begun, Turn},
         ids::{AgentId, CallId},
-        lookup::{Lookup, Query},
+        lookup::{Heard, Query},
         platform::{Answer, Failure, Meter, Page, Row},
-        queue::{Kind, Next},
+        queue::{Kind, Next, Opening},
         quota::{Poll, Slot},
         time::{Moment, Mono},
     },
@@ -31,32 +28,26 @@ use crate::{
 const INTENT_WAIT: Duration = Duration::from_millis(100);
 /// How often the loop shows that it turns.
 const BEAT: Duration = Duration::from_secs(1);
-/// How soon to look again while look-ups wait for a page.
-const GLANCE: Duration = Duration::from_millis(100);
 /// Rows a page, the most that the platform gives.
 const PER_PAGE: u32 = 100;
-
-/// How long stops wait at start-up for the platform to tell its active calls (spec §8).
-const OPENING: Duration = Duration::from_secs(5);
 
 /// The loop that lets requests go.
 pub(crate) struct Dispatcher {
     shared: Arc<Shared>,
     requests: TaskTracker,
     pulse: Pulse,
-    /// Until then listings alone leave, unless a first pass is over before.
-    opening: Option<Mono>,
+    opening: Opening,
 }
 
 impl Dispatcher {
     pub(super) fn new(shared: Arc<Shared>, requests: TaskTracker, pulse: Pulse) -> Self {
-        Self { shared, requests, pulse, opening: None }
+        Self { shared, requests, pulse, opening: Opening::default() }
     }
 
     /// Lets requests go until told to stop; those under way go on.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         if self.shared.reconciles() {
-            self.opening = Some(self.now().mono.after(OPENING));
+            self.opening = Opening::begins(self.now().mono);
         }
         while !stop.is_cancelled() {
             let now = self.now();
@@ -76,8 +67,7 @@ impl Dispatcher {
                 },
                 Poll::Until(at) => at.since(now.mono).min(BEAT),
             };
-            let wait = self.opening.map_or(wait, |until| wait.min(until.since(now.mono)));
-            let wait = if self.shared.desk.has_parked() { wait.min(GLANCE) } else { wait };
+            let wait = self.opening.until().map_or(wait, |until| wait.min(until.since(now.mono)));
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.shared.desk.changed() => {}
@@ -87,17 +77,15 @@ impl Dispatcher {
     }
 
     fn pop(&mut self, now: Mono) -> Option<Next> {
-        self.opening = self.opening.filter(|until| now < *until && !self.shared.has_listed());
-        if self.opening.is_some() {
+        if self.opening.holds(self.shared.has_listed(), now) {
             return self.shared.desk.pop_listing();
         }
         let share = self.shared.signs.listing_share();
-        let (most, span) = self.shared.tuning().quota;
         let mut part = self.shared.listing_part();
-        part.reconfigure(share.of(most), span);
+        part.reconfigure(share.of(self.shared.quota_most), self.shared.quota_span);
         let may_list = part.poll(now) == Poll::Go;
         drop(part);
-        self.shared.desk.pop(may_list.then_some(share), now)
+        self.shared.desk.pop(may_list.then_some(share))
     }
 
     /// A listing may ask for its next page.
@@ -115,27 +103,14 @@ impl Dispatcher {
 
     async fn let_go(&self, kind: Kind, id: &CallId) {
         let call = self.shared.calls.find(id);
-        let left = match call {
-            Some(call) if call.is_queued() && kind.is_stop() => self.end_call(kind, id).await,
-            Some(call) if call.is_looked_up() => {
-                let begun = self.shared.desk.begun(id, kind);
-                let begun = begun.unwrap_or_else(|| self.begin(&call, kind));
-                self.look_up(id, begun).await
-            }
-            Some(_) | None => false,
+        let finds_ids = self.shared.search_finds_ids();
+        let left = match self.shared.desk.turn(kind, call.as_ref(), finds_ids, self.now().mono) {
+            Turn::EndCall => self.end_call(kind, id).await,
+            Turn::LookUp(begun) => self.look_up(id, *begun).await,
+            Turn::Nothing => false,
         };
         if !left {
             self.shared.desk.put_down();
-        }
-    }
-
-    fn begin(&self, call: &Call, kind: Kind) -> Begun {
-        let now = self.now().mono;
-        let (confirms, finds_ids) = (kind == Kind::Confirm, self.shared.search_finds_ids());
-        Begun {
-            lookup: Lookup::of(call, confirms, finds_ids, now),
-            kind,
-            deadline: call.deadline().map_or(now, |due| due.at),
         }
     }
 
@@ -168,13 +143,9 @@ impl Dispatcher {
 
     /// One request of a call's look-up leaves.
     async fn look_up(&self, id: &CallId, mut begun: Begun) -> bool {
-        let query = match self.shared.desk.next_query(id, &mut begun, self.now().mono) {
-            Asks::For(query) => query,
-            Asks::Waits => return false,
-            Asks::Nothing => {
-                finish(&self.shared, id, Ok(begun.lookup.likely())).await;
-                return false;
-            }
+        let Some(query) = begun.lookup.next_query() else {
+            finish(&self.shared, id, Ok(begun.lookup.likely())).await;
+            return false;
         };
         let slot = self.leave(&Next::Call(begun.kind, id.clone()));
         let request = Look { shared: Arc::clone(&self.shared), id: id.clone(), begun, slot };
@@ -249,31 +220,23 @@ impl Look {
         shared.settle(slot, answer.as_ref().err(), &meter, token);
         shared.desk.finished(&Next::Call(kind, id.clone()));
         if let Ok(page) = &answer {
+            if matches!(query, Query::Recent { .. }) {
+                shared.desk.swept(page.last_page);
+            }
             shared.answer_others(&id, &page.rows);
         }
-        shared.desk.heard(&query, answer.as_ref().ok().map(|page| page.last_page));
         if !shared.calls.find(&id).is_some_and(|call| call.is_looked_up()) {
             return;
         }
-        match answer {
-            Ok(page) => match begun.lookup.heard(&query, &page) {
-                Some(row) => {
-                    if begun.lookup.proves_ids_unsearchable() {
-                        shared.search_finds_no_ids();
-                    }
-                    finish(&shared, &id, Ok(Some(row))).await;
+        match begun.lookup.take(query, answer.as_ref()) {
+            Heard::Found(row) => {
+                if begun.lookup.proves_ids_unsearchable() {
+                    shared.search_finds_no_ids();
                 }
-                None => shared.desk.go_on(&id, begun),
-            },
-            Err(Failure::RateLimited { .. }) => {
-                begun.lookup.ask_again(query);
-                shared.desk.go_on(&id, begun);
+                finish(&shared, &id, Ok(Some(*row))).await;
             }
-            // The platform does not like this question; it may like the next.
-            Err(Failure::Other { status: 400..=499, .. }) if begun.lookup.has_more() => {
-                shared.desk.go_on(&id, begun);
-            }
-            Err(failure) => finish(&shared, &id, Err(failure)).await,
+            Heard::GoesOn => shared.desk.go_on(&id, begun),
+            Heard::Failed(failure) => finish(&shared, &id, Err(failure)).await,
         }
     }
 }
@@ -347,19 +310,7 @@ impl Shared {
         token: u64,
     ) -> bool {
         let now = self.clock.now();
-        match failure {
-            Some(Failure::RateLimited { pause }) => self.quota().refused(slot, now.mono, *pause),
-            Some(Failure::Timeout | Failure::Cut | Failure::Network) => {
-                self.quota().lost(slot, now.mono);
-            }
-            Some(
-                Failure::Unauthorized { .. }
-                | Failure::Misdirected { .. }
-                | Failure::ServerError { .. }
-                | Failure::Other { .. },
-            )
-            | None => self.quota().answered(slot, now.mono, meter),
-        }
+        self.quota().settle(slot, failure, meter, now.mono);
         self.desk.tell();
         self.signs.platform_answered(failure, meter, now);
         let Some(Failure::Unauthorized { .. }) = failure else { return false };

@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
-use super::{calls::Changed, clock::Clock, feed::Feed, signs::Signs};
+use super::{calls::Changed, clock::Clock, signs::Signs};
 use crate::{
     model::{
         call::Call,
         change::Note,
-        ids::masked,
+        ids::{CallId, masked},
         outcome::{Ended, Outcome},
         platform::Answer,
+        promise::Breach,
     },
-    telemetry::{log::escaped, metrics::Metrics},
+    telemetry::{
+        log::escaped,
+        metrics::{Invariant, Metrics},
+    },
 };
 
 /// Tells of changes.
@@ -21,7 +25,6 @@ pub(super) struct Events {
     pub(super) metrics: Arc<Metrics>,
     pub(super) signs: Arc<Signs>,
     pub(super) clock: Clock,
-    pub(super) feed: Feed,
 }
 
 impl Events {
@@ -30,7 +33,23 @@ impl Events {
         for note in &changed.notes {
             self.note(&changed.call, note);
         }
-        self.feed.changed(&changed.call);
+        if let Some(breach) = changed.breach {
+            self.broken(&changed.call.id, breach);
+        }
+    }
+
+    /// Tells of what must never be.
+    pub(super) fn broken(&self, id: &CallId, breach: Breach) {
+        self.metrics.invariant_violated(match breach {
+            Breach::OverdueWithoutStop => Invariant::OverdueWithoutStop,
+            Breach::EarlyRequest => Invariant::EarlyRequest,
+            Breach::NoWakeup => Invariant::NoWakeup,
+            Breach::SecondOutcome => Invariant::SecondOutcome,
+        });
+        error!(
+            call.id = %escaped(id.as_str()), breach = ?breach,
+            "the promise is broken: please report this with the call's history"
+        );
     }
 
     fn note(&self, call: &Call, note: &Note) {
@@ -58,24 +77,7 @@ impl Events {
             ),
             Note::StopBegan(deadline) => info!(
                 call.id = %id, call.to = to, limit = %deadline.limit, deadline = %deadline.wall,
-                rule = call.rule(),
                 "the call is past its deadline: stopping it"
-            ),
-            Note::ObservingBegan(deadline) => info!(
-                call.id = %id, call.to = to, limit = %deadline.limit, deadline = %deadline.wall,
-                rule = call.rule(),
-                "the call is past its deadline: its rule says to observe it, nothing is done"
-            ),
-            Note::OverrideUnreadable(rule) => {
-                self.metrics.override_unreadable();
-                warn!(
-                    call.id = %id, %rule,
-                    "the call's own limit cannot be read: the rule's counts"
-                );
-            }
-            Note::Ordered(act) => info!(
-                call.id = %id, call.to = to, order = ?act.word,
-                "an operator's word stands above the call's limits"
             ),
             Note::StopTakenBack => info!(
                 call.id = %id, call.to = to,
@@ -84,7 +86,6 @@ impl Events {
             Note::Sent { lateness, attempt } => {
                 if let Some(lateness) = lateness {
                     self.metrics.stop_lateness(*lateness);
-                    self.feed.sent(*lateness);
                 }
                 info!(
                     call.id = %id, attempt,
@@ -120,7 +121,6 @@ impl Events {
             Note::Ended { ended, refined, confirmed_after } => {
                 if refined.is_none() {
                     self.metrics.call_ended(ended.outcome.name());
-                    self.feed.ended(ended.outcome);
                     if let Some(overrun) = ended.overrun {
                         self.metrics.overrun(overrun);
                     }

@@ -7,11 +7,12 @@ use tracing::{debug, warn};
 use super::{Engine, Shared, calls::Full, recover};
 use crate::model::{
     change::Received,
-    context,
     event::{CallName, Heard},
     ids::CallId,
 };
 
+/// The most of a call's context that is kept, in bytes (spec §4).
+const MOST_CONTEXT: usize = 16 << 10;
 /// How long a webhook waits to be durable; the platform gives it 30 s by default.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -36,9 +37,8 @@ impl Engine {
             shared.hear_of(agent);
         }
         let resolved = shared.resolve(&heard.call).await;
-        let policy = shared.calls.policy();
-        let kept = |context| Arc::from(context::kept(context, policy.places()));
-        let context = heard.details.context.as_ref().map(kept);
+        let context = heard.details.context.as_ref().map(ToString::to_string);
+        let context = context.filter(|text| text.len() <= MOST_CONTEXT).map(Arc::from);
         let heard_of = shared.calls.hear(&resolved.id, &heard, context, resolved.unchecked);
         let changed = heard_of.map_err(|Full| Refusal::Full)?;
         shared.events.tell(&changed);
@@ -118,8 +118,7 @@ impl Shared {
                 if let Some(sid) = loaded.call.facts.sid() {
                     self.calls.alias(sid, &loaded.call.id);
                 }
-                let context = loaded.context.as_deref();
-                if let Some(changed) = self.calls.restore(loaded.call, loaded.same_boot, context) {
+                if let Some(changed) = self.calls.restore(loaded.call, loaded.same_boot) {
                     self.events.tell(&changed);
                 }
                 true

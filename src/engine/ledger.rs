@@ -95,17 +95,9 @@ impl Ledger {
         self.failing.load(Ordering::Acquire)
     }
 
-    /// The last commit failed, or the store works again. Whoever waits for a commit that a failing
-    /// store won't make is told at once.
+    /// The last commit failed, or the store works again.
     pub(super) fn set_failing(&self, failing: bool) {
-        let mut waiters = Vec::new();
-        self.with(|pending| {
-            self.failing.store(failing, Ordering::Release);
-            if failing {
-                waiters = std::mem::take(&mut pending.waiters);
-            }
-        });
-        waiters.into_iter().for_each(|waiter| waiter.tell(false));
+        self.failing.store(failing, Ordering::Release);
     }
 
     /// Waits until there is something to write.

@@ -8,24 +8,18 @@
 //! | `ledger`, `persist`, `recover` | what the store has yet to hear of; writing it, reading it back |
 //! | `tally`, `signs`, `vitals` | the numbers that health and metrics show |
 //! | `events` | log lines and metrics of each change |
-//! | `feed` | what the stream tells of it, and the last hour |
-//! | `kill` | how far the latest kill switches have come |
 
 mod calls;
 pub mod clock;
 mod desk;
 mod dispatcher;
 mod events;
-mod feed;
 mod ingest;
-mod kill;
 mod ledger;
-mod operate;
 mod persist;
 mod query;
 mod reconcile;
 mod recover;
-mod reload;
 mod replay;
 mod signs;
 mod tally;
@@ -37,7 +31,7 @@ mod wakeups;
 use std::{
     collections::HashSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -47,21 +41,13 @@ use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
 use self::{
-    calls::Calls, clock::Clock, desk::Desk, events::Events, feed::Feed, kill::Kills,
-    ledger::Ledger, signs::Signs, token::Token, wakeups::Wakeups,
+    calls::Calls, clock::Clock, desk::Desk, events::Events, ledger::Ledger, signs::Signs,
+    token::Token, wakeups::Wakeups,
 };
 pub(crate) use self::{
     dispatcher::Dispatcher, persist::Persist, reconcile::Reconcile, timer::Timer,
 };
-pub use self::{
-    feed::{Changes, Minute},
-    ingest::Refusal,
-    kill::{Block, KillError, Killed, Progress},
-    operate::OrderError,
-    reload::Refused,
-    signs::Delivery,
-    token::TokenReader,
-};
+pub use self::{ingest::Refusal, signs::Delivery, token::TokenReader};
 use crate::{
     model::{
         decode::pointers::Pointers,
@@ -87,8 +73,16 @@ pub struct Parts {
     pub policy: Policy,
     /// `server.max_calls`.
     pub max_calls: usize,
-    /// What else a reload may change.
-    pub tuning: Tuning,
+    /// `platform.requests`: at most so many in any window of this length.
+    pub quota: (u32, Duration),
+    /// `enforcement.reconcile_every`; `None` is never.
+    pub reconcile_every: Option<Duration>,
+    /// `enforcement.adopt`.
+    pub adopt: Adopt,
+    /// `[webhook.fields]`, for events that are read from the platform's logs.
+    pub pointers: Pointers,
+    /// `store.history`: how long calls that are over are remembered.
+    pub history: Duration,
     /// The store, open or failing.
     pub store: Store,
     /// The platform.
@@ -103,21 +97,6 @@ pub struct Parts {
     pub clock: Clock,
     /// Every metric.
     pub metrics: Arc<Metrics>,
-}
-
-/// What a reload may change besides the policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tuning {
-    /// `platform.requests`: at most so many in any window of this length.
-    pub quota: (u32, Duration),
-    /// `enforcement.reconcile_every`; `None` is never.
-    pub reconcile_every: Option<Duration>,
-    /// `enforcement.adopt`.
-    pub adopt: Adopt,
-    /// `[webhook.fields]`, for events that are read from the platform's logs.
-    pub pointers: Pointers,
-    /// `store.history`: how long calls that are over are remembered.
-    pub history: Duration,
 }
 
 /// The engine's loops, for the daemon to spawn.
@@ -141,10 +120,15 @@ pub(crate) struct Shared {
     quota: Mutex<Window>,
     /// The part of the quota that listings may use.
     listing_part: Mutex<Window>,
-    tuning: RwLock<Arc<Tuning>>,
+    quota_most: u32,
+    quota_span: Duration,
     store: Store,
     /// Whether the store's calls are in memory; false only after a start while it failed.
     is_loaded: AtomicBool,
+    history: Duration,
+    reconcile_every: Option<Duration>,
+    adopt: Adopt,
+    pointers: Pointers,
     /// Whether the platform's search has not been seen to miss calls by their id (undocumented).
     finds_ids: AtomicBool,
     /// Agents heard of by webhook.
@@ -160,9 +144,6 @@ pub(crate) struct Shared {
     metrics: Arc<Metrics>,
     signs: Arc<Signs>,
     events: Events,
-    kills: Kills,
-    /// Held by the one who has new calls blocked.
-    blocking: tokio::sync::Mutex<()>,
     /// Of log lines about calls that the store could not be asked for.
     unread: Throttle,
 }
@@ -180,7 +161,11 @@ impl Engine {
         let Parts {
             policy,
             max_calls,
-            tuning,
+            quota: (most, span),
+            reconcile_every,
+            adopt,
+            pointers,
+            history,
             store,
             client,
             token_reader,
@@ -189,7 +174,6 @@ impl Engine {
             clock,
             metrics,
         } = parts;
-        let (most, span) = tuning.quota;
         let (wakeups, desk, ledger) =
             (Arc::<Wakeups>::default(), Arc::<Desk>::default(), Arc::<Ledger>::default());
         let calls = Calls::new(
@@ -208,11 +192,16 @@ impl Engine {
             ledger,
             quota: Mutex::new(Window::new(most, span)),
             listing_part: Mutex::new(Window::new(Share::Tenth.of(most), span)),
-            tuning: RwLock::new(Arc::new(tuning)),
+            quota_most: most,
+            quota_span: span,
+            reconcile_every,
+            adopt,
+            pointers,
             finds_ids: AtomicBool::new(true),
             heard_agents: Mutex::default(),
             store,
             is_loaded: AtomicBool::new(false),
+            history,
             client,
             token: Token::new(token_reader, token),
             token_source,
@@ -223,10 +212,7 @@ impl Engine {
                 metrics: Arc::clone(&metrics),
                 signs: Arc::clone(&signs),
                 clock: clock.clone(),
-                feed: Feed::new(clock.clone()),
             },
-            kills: Kills::default(),
-            blocking: tokio::sync::Mutex::default(),
             clock,
             metrics,
             signs,
@@ -257,11 +243,14 @@ impl Engine {
         /// Writing may take long on a slow disk, and a failing store is no reason to restart.
         const WRITING: Duration = Duration::from_secs(120);
         let pulse = |name, most| liveness.pulse(name, most, self.0.clock.now().mono);
+        // Switched off, it turns not.
+        let silent = if self.0.reconciles() { SILENT } else { Duration::MAX };
+        let reconcile = pulse("reconcile", silent);
         Loops {
             timer: Timer::new(Arc::clone(&self.0), pulse("timer", SILENT)),
             dispatcher: Dispatcher::new(Arc::clone(&self.0), requests, pulse("dispatcher", SILENT)),
             persist: Persist::new(Arc::clone(&self.0), pulse("persist", WRITING)),
-            reconcile: Reconcile::new(Arc::clone(&self.0), pulse("reconcile", SILENT)),
+            reconcile: Reconcile::new(Arc::clone(&self.0), reconcile),
         }
     }
 
@@ -303,12 +292,8 @@ impl Shared {
         self.listing_part.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tuning(&self) -> Arc<Tuning> {
-        Arc::clone(&self.tuning.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn set_tuning(&self, tuning: Tuning) {
-        *self.tuning.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tuning);
+    fn pointers(&self) -> Pointers {
+        self.pointers.clone()
     }
 
     fn search_finds_ids(&self) -> bool {

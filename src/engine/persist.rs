@@ -46,16 +46,13 @@ struct Storing<'a> {
 pub(super) struct Loaded {
     pub(super) call: Call,
     pub(super) same_boot: bool,
-    /// What the store has of its context.
-    pub(super) context: Option<String>,
 }
 
 /// Reads a call from its row.
 pub(super) fn load(row: &Row, boot: u64) -> Result<Loaded, serde_json::Error> {
     let Stored { boot: saved_in, mut call } = serde_json::from_str(&row.body)?;
     call.version = row.version;
-    let context = row.context.clone();
-    Ok(Loaded { call, same_boot: boot != 0 && saved_in == boot, context })
+    Ok(Loaded { call, same_boot: boot != 0 && saved_in == boot })
 }
 
 fn row(snapshot: &Snapshot, boot: u64) -> Result<Row, serde_json::Error> {
@@ -219,7 +216,7 @@ impl Persist {
         if let Ok(bytes) = self.shared.store.bytes().await {
             self.shared.signs.store_has(bytes);
         }
-        let before = now.before(self.shared.tuning().history);
+        let before = now.before(self.shared.history);
         while let Ok(pruned) = self.shared.store.prune(before, PRUNED_AT_ONCE).await {
             if pruned < PRUNED_AT_ONCE || !self.shared.ledger.is_empty() {
                 break;

@@ -17,17 +17,13 @@ use crate::{
         change::Event,
         listing::{self, Pass, Passed},
         platform::{Failure, Meter, Row},
-        queue::{Next, Share},
+        queue::Next,
         time::Moment,
     },
     platform::ListQuery,
     telemetry::{liveness::Pulse, metrics::ReconcileResult},
 };
 
-/// How often the platform is asked while webhooks come late or not at all.
-const OFTEN: Duration = Duration::from_secs(15);
-/// A pass that would take longer than this at its usual share gets a larger one.
-const LONG_PASS: Duration = Duration::from_secs(120);
 /// A live call known by webhook that no listing has shown for so long is worth a warning.
 const UNLISTED: Duration = Duration::from_secs(300);
 /// How often the loop shows that it turns.
@@ -49,15 +45,11 @@ impl Reconcile {
     /// Reconciles until told to stop.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let Self { shared, pulse, mut replay } = self;
+        let Some(every) = shared.reconcile_every else {
+            // Switched off: there is nothing to show a sign of life.
+            return stop.cancelled().await;
+        };
         loop {
-            let Some(every) = shared.tuning().reconcile_every else {
-                // Switched off, until a reload switches it on.
-                pulse.beat(shared.clock.now().mono);
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(BEAT) => continue,
-                }
-            };
             let began = shared.clock.now().mono;
             let turn = async {
                 let pass = shared.pass().await;
@@ -70,8 +62,7 @@ impl Reconcile {
                 () = beating(&shared, &pulse) => {}
                 () = turn => {}
             }
-            let pause =
-                if shared.signs.listing_share() == Share::Half { every.min(OFTEN) } else { every };
+            let pause = listing::pause(every, shared.signs.listing_share());
             let rest = began.after(pause).since(shared.clock.now().mono);
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -94,11 +85,10 @@ impl Shared {
             self.listed(Lister::Reconcile, leave, failure, &meter, token);
             match answer {
                 Ok(page) => {
-                    for row in &page.rows {
-                        let first = pass.shows(row);
-                        self.take_listed(row, first).await;
-                    }
                     pass.heard(&page);
+                    for row in &page.rows {
+                        self.take_listed(row).await;
+                    }
                 }
                 Err(failure) => {
                     debug!(status, page, %failure, "a page of active calls could not be had");
@@ -117,15 +107,15 @@ impl Shared {
             Passed::Partial => ReconcileResult::Partial,
             Passed::Failed => ReconcileResult::Failed,
         });
-        let takes = self.time_for(pass.requests());
+        let is_long = pass.is_long(self.quota_most, self.quota_span);
         let unlisted = match passed {
             Passed::Complete => self.look_into_the_missing(pass, now),
             Passed::Partial | Passed::Failed => {
                 warn!(?passed, "the platform's active calls could not all be listed");
-                return self.signs.pass_failed(takes > LONG_PASS);
+                return self.signs.pass_failed(is_long);
             }
         };
-        self.signs.pass_complete(now.mono, unlisted, takes > LONG_PASS);
+        self.signs.pass_complete(now.mono, unlisted, is_long);
     }
 
     /// Tells the calls that the pass lacks; says how many no listing has ever shown.
@@ -162,7 +152,7 @@ async fn beating(shared: &Shared, pulse: &Pulse) {
 impl Shared {
     /// Whether the platform's list is compared with ours at all.
     pub(super) fn reconciles(&self) -> bool {
-        self.tuning().reconcile_every.is_some()
+        self.reconcile_every.is_some()
     }
 
     /// Whether a first pass is over, or could not be made.
@@ -185,8 +175,8 @@ impl Shared {
         self.desk.finished(&Next::Listing(lister as u8));
     }
 
-    /// A listing of active calls showed this row; `first`: the first one of that call.
-    async fn take_listed(&self, row: &Row, first: bool) {
+    /// A listing of active calls showed this row.
+    async fn take_listed(&self, row: &Row) {
         if let Some(sid) = &row.sid {
             // The store may know the call of that id; then it is joined into that one.
             if self.calls.contains(sid) {
@@ -195,21 +185,17 @@ impl Shared {
             // A call first heard of by its sid alone has its id now.
             self.name(&row.id, sid);
         }
-        if let Some(changed) = self.calls.show(row, first) {
+        if let Some(changed) = self.calls.show(row, true) {
             return self.events.tell(&changed);
         }
-        if row.status.is_over() {
+        if row.status.is_over() || !self.fetch(&row.id).await {
             return;
         }
-        // A store that cannot be asked holds no call back: what it knows is joined in later.
-        let unchecked = !self.fetch(&row.id).await;
-        let known = self.calls.show(row, first);
+        let known = self.calls.show(row, true);
         let changed = match known {
             Some(changed) => changed,
-            None if !listing::is_adopted(row, &self.tuning().adopt, |agent| self.knows(agent)) => {
-                return;
-            }
-            None => match self.calls.adopt(row, unchecked) {
+            None if !listing::is_adopted(row, &self.adopt, |agent| self.knows(agent)) => return,
+            None => match self.calls.adopt(row) {
                 Ok(changed) => {
                     self.signs.first_seen_by_listing(self.clock.now().mono);
                     changed
@@ -221,12 +207,5 @@ impl Shared {
             },
         };
         self.events.tell(&changed);
-    }
-
-    /// How long so many requests take at a listing's usual share of the quota.
-    fn time_for(&self, requests: u32) -> Duration {
-        let (most, span) = self.tuning().quota;
-        let usual = Share::Tenth.of(most).max(1);
-        span.mul_f64(f64::from(requests) / f64::from(usual))
     }
 }

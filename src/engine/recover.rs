@@ -37,8 +37,7 @@ pub(super) async fn everything(shared: &Shared) -> Result<(), StoreError> {
                     if let Some(sid) = call.call.facts.sid() {
                         shared.calls.alias(sid, &call.call.id);
                     }
-                    let context = row.context.as_deref();
-                    let changed = shared.calls.restore(call.call, call.same_boot, context);
+                    let changed = shared.calls.restore(call.call, call.same_boot);
                     loaded += usize::from(changed.is_some());
                     if let Some(changed) = changed {
                         shared.events.tell(&changed);
@@ -55,7 +54,7 @@ pub(super) async fn everything(shared: &Shared) -> Result<(), StoreError> {
             break;
         }
     }
-    let sent = shared.store.requests_since(now.wall.before(shared.tuning().quota.1)).await?;
+    let sent = shared.store.requests_since(now.wall.before(shared.quota_span)).await?;
     shared.quota().restore(now.mono, sent.iter().map(|at| now.mono_of(at.after(ON_ITS_WAY))));
     alarms(shared).await?;
     shared.is_loaded.store(true, Ordering::Release);
@@ -80,7 +79,7 @@ pub(super) async fn check<'a>(
     for id in ids {
         if shared.calls.is_unchecked(id) {
             let stored = read(shared, id).await?;
-            shared.calls.check(id, stored.as_ref());
+            shared.calls.check(id, stored.as_ref().map(|stored| (&stored.call, stored.same_boot)));
         }
     }
     Ok(())

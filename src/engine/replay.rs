@@ -10,10 +10,9 @@ use tracing::{debug, info};
 
 use super::{Engine, Shared, desk::Lister};
 use crate::model::{
-    call::Call,
     decode::{PathNames, What, decode},
     event::CallName,
-    ids::{AgentId, CallId},
+    ids::AgentId,
     platform::{Delivered, Failure, Meter},
     time::Wall,
 };
@@ -28,13 +27,11 @@ pub(super) struct Replay {
     read: HashMap<AgentId, HashSet<String>>,
     /// Agents whose logs are due although no call of theirs was adopted: once after the start.
     started: bool,
-    /// The calls that no webhook had told of when this reading began.
-    adopted: HashSet<CallId>,
 }
 
 impl Replay {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, read: HashMap::new(), started: false, adopted: HashSet::new() }
+        Self { shared, read: HashMap::new(), started: false }
     }
 
     /// Reads the logs of every agent that has a call which a listing showed first; after a start,
@@ -42,14 +39,6 @@ impl Replay {
     pub(super) async fn run(&mut self) {
         let everyone = !std::mem::replace(&mut self.started, true);
         let (agents, since) = self.wanting(everyone);
-        // The first of a call's events makes it one that was heard of, and is not its last.
-        let unheard = |call: &Call| !call.facts.heard_of() && call.ended.is_none();
-        self.adopted = self
-            .shared
-            .calls
-            .collect(|call| unheard(call).then(|| call.id.clone()))
-            .into_iter()
-            .collect();
         for agent in agents {
             if let Err(failure) = self.read_logs(&agent, since).await {
                 debug!(%agent, %failure, "the delivery logs of an agent could not be read");
@@ -98,13 +87,14 @@ impl Replay {
             return false;
         }
         let path = PathNames { agent: Some(agent.as_str()), event: delivered.event.as_deref() };
-        let tuning = self.shared.tuning();
-        let decoded = decode(delivered.body.as_bytes(), &path, &tuning.pointers);
+        let pointers = self.shared.pointers();
+        let decoded = decode(delivered.body.as_bytes(), &path, &pointers);
         let Ok(What::Event(mut heard)) = decoded.map(|decoded| decoded.what) else { return false };
         let id = match &heard.call {
             CallName::Id(id) | CallName::Sid(id) | CallName::Both { id, .. } => id,
         };
-        if delivered.succeeded && !self.adopted.contains(id) {
+        let is_adopted = self.shared.calls.find(id).is_some_and(|call| !call.facts.heard_of());
+        if delivered.succeeded && !is_adopted {
             return false;
         }
         heard.time = heard.time.or(delivered.at);

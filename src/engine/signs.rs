@@ -44,7 +44,6 @@ struct Seen {
     passes_are_long: bool,
     first_by_listing: VecDeque<Mono>,
     clock_offset: Option<SignedDuration>,
-    config_refused: Option<String>,
 }
 
 /// How a webhook was answered, as far as health cares.
@@ -171,13 +170,8 @@ impl Signs {
     /// What part of the quota listings may use while no stop waits (spec §8).
     pub(super) fn listing_share(&self) -> Share {
         let seen = self.seen();
-        if !seen.late.is_empty() || !seen.first_by_listing.is_empty() {
-            Share::Half
-        } else if seen.passes_are_long {
-            Share::Third
-        } else {
-            Share::Tenth
-        }
+        let webhooks_fail = !seen.late.is_empty() || !seen.first_by_listing.is_empty();
+        Share::called_for(webhooks_fail, seen.passes_are_long)
     }
 
     pub(super) fn store(&self) -> (Option<StoreTrouble>, u64) {
@@ -214,15 +208,6 @@ impl Signs {
             late: seen.late.len() as u64,
             first_seen_by_listing: seen.first_by_listing.len() as u64,
         }
-    }
-
-    /// The last reload was refused, for this reason; or it was not.
-    pub(super) fn config(&self, refused: Option<String>) {
-        self.seen().config_refused = refused;
-    }
-
-    pub(super) fn config_refused(&self) -> Option<String> {
-        self.seen().config_refused.clone()
     }
 
     /// Forgets what is too old to judge by.

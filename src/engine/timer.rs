@@ -3,7 +3,7 @@
 //! late one is found (spec §8 *Clocks*).
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
@@ -20,6 +20,7 @@ use super::Shared;
 use crate::{
     model::{
         ids::CallId,
+        promise::Breach,
         time::{Moment, Mono},
     },
     telemetry::liveness::Pulse,
@@ -33,9 +34,6 @@ pub(super) const TICK: Duration = Duration::from_secs(1);
 /// stands still while the machine is suspended, ours does not.
 const DRIFT: Duration = Duration::from_millis(200);
 
-/// How far the wall clock may step before calls with a limit of that clock are looked at anew.
-const STEP: Duration = Duration::from_millis(100);
-
 /// The loop that wakes calls.
 pub(crate) struct Timer {
     shared: Arc<Shared>,
@@ -44,23 +42,23 @@ pub(crate) struct Timer {
     /// Each key in the wheel, and the wake-up it stands for. A key is touched here alone: the wheel
     /// panics on one that has fired.
     keys: HashMap<CallId, (Key, Mono)>,
+    /// What was seen to be as it must never be.
+    breaches: HashSet<(CallId, Breach)>,
     last_tick: Mono,
-    /// Both clocks, when calls last followed the wall clock.
-    followed: Moment,
     /// How late a wake-up was since then.
     worst: Duration,
 }
 
 impl Timer {
     pub(super) fn new(shared: Arc<Shared>, pulse: Pulse) -> Self {
-        let followed = shared.clock.now();
+        let last_tick = shared.clock.now().mono;
         Self {
             shared,
             pulse,
             wheel: DelayQueue::new(),
             keys: HashMap::new(),
-            last_tick: followed.mono,
-            followed,
+            breaches: HashSet::new(),
+            last_tick,
             worst: Duration::ZERO,
         }
     }
@@ -138,13 +136,10 @@ impl Timer {
     }
 
     fn tick(&mut self) {
-        let both = self.now();
-        let now = both.mono;
+        let now = self.now().mono;
         self.pulse.beat(now);
-        self.follow_wall(both);
         self.learn();
         self.shared.signs.age(now);
-        self.shared.events.feed.live(self.shared.calls.unended());
         self.shared.signs.timer_turned(std::mem::take(&mut self.worst), now);
         let passed = now.since(self.last_tick);
         self.last_tick = now;
@@ -156,16 +151,16 @@ impl Timer {
             warn!(repaired, "calls whose timer was lost were armed again");
             (0..repaired).for_each(|_| self.shared.metrics.timer_repaired());
         }
+        self.look_for_breaches();
     }
 
-    /// Limits of the wall clock follow its steps; all others run on the boot clock.
-    fn follow_wall(&mut self, now: Moment) {
-        let expected = self.followed.wall_of(now.mono);
-        if expected.since(now.wall).max(now.wall.since(expected)) > STEP {
-            self.followed = now;
-            let Self { shared, .. } = self;
-            shared.calls.follow_wall(|changed| shared.events.tell(changed));
+    /// A breach is told once, and again only if it was gone meanwhile.
+    fn look_for_breaches(&mut self) {
+        let breaches: HashSet<_> = self.shared.calls.breaches().into_iter().collect();
+        for (id, breach) in breaches.difference(&self.breaches) {
+            self.shared.events.broken(id, *breach);
         }
+        self.breaches = breaches;
     }
 
     /// The machine was suspended, or this loop was held up: what the wheel counts is off.

@@ -14,7 +14,7 @@ pub type TokenReader = Arc<dyn Fn() -> Result<SecretString, String> + Send + Syn
 
 /// The token in use.
 pub(super) struct Token {
-    reader: Mutex<TokenReader>,
+    reader: TokenReader,
     in_use: Mutex<SecretString>,
     /// Grows each time the token in use is replaced.
     generation: AtomicU64,
@@ -22,11 +22,7 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn new(reader: TokenReader, in_use: SecretString) -> Self {
-        Self {
-            reader: Mutex::new(reader),
-            in_use: Mutex::new(in_use),
-            generation: AtomicU64::new(0),
-        }
+        Self { reader, in_use: Mutex::new(in_use), generation: AtomicU64::new(0) }
     }
 
     /// Which token is in use: to be asked before a request leaves.
@@ -40,26 +36,14 @@ impl Token {
         if self.generation() != generation {
             return Ok(true);
         }
-        let reader = Arc::clone(&self.reader.lock().unwrap_or_else(PoisonError::into_inner));
-        self.take(&reader()?, client)?;
-        Ok(self.generation() != generation)
-    }
-
-    /// The token is to be read from elsewhere, or anew, by a reload.
-    pub(super) fn reload(&self, reader: TokenReader, client: &Client) -> Result<(), String> {
-        let token = reader()?;
-        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = reader;
-        self.take(&token, client)
-    }
-
-    fn take(&self, token: &SecretString, client: &Client) -> Result<(), String> {
+        let token = (self.reader)()?;
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         if token.expose_secret() == in_use.expose_secret() {
-            return Ok(());
+            return Ok(self.generation() != generation);
         }
-        client.set_token(token).map_err(|error| error.to_string())?;
-        *in_use = token.clone();
+        client.set_token(&token).map_err(|error| error.to_string())?;
+        *in_use = token;
         self.generation.fetch_add(1, Ordering::AcqRel);
-        Ok(())
+        Ok(true)
     }
 }

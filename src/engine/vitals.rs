@@ -32,8 +32,8 @@ impl Engine {
                 live: count(State::Live),
                 stopping: count(State::Stopping),
                 confirming: count(State::Confirming),
-                observing: count(State::Observing),
-                released: count(State::Released),
+                observing: 0,
+                released: 0,
                 overdue,
                 oldest_overdue,
                 most: shared.most_calls as u64,
@@ -50,11 +50,10 @@ impl Engine {
             },
             webhooks: shared.signs.webhooks(now.mono),
             timer_lag: shared.signs.timer_lag(timer::TICK, now.mono),
-            reconcile: shared.tuning().reconcile_every.map(|every| {
+            reconcile: shared.reconcile_every.map(|every| {
                 let (last_complete, unlisted) = shared.signs.passes();
                 ReconcileVitals { every, last_complete, unlisted }
             }),
-            config_refused: shared.signs.config_refused(),
             clock_offset: shared.signs.clock_offset(),
         }
     }

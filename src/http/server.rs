@@ -16,7 +16,7 @@ use axum::{
     Json, Router,
     body::Body,
     extract::ConnectInfo,
-    http::{HeaderValue, Request, Response, StatusCode, header::CONNECTION},
+    http::{Request, Response, StatusCode},
     response::IntoResponse,
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -50,10 +50,7 @@ pub struct Limits {
     pub head: Duration,
     /// So long an answer may wait for a client that does not read.
     pub write: Duration,
-    /// From the stop to the end of connections that are idle: what their clients sent before they
-    /// could know of it is answered, with `Connection: close`.
-    pub linger: Duration,
-    /// From then to the cut of connections that are still at it.
+    /// From the stop to the cut of connections that are still at it.
     pub drain: Duration,
 }
 
@@ -65,7 +62,6 @@ impl Limits {
             connections: max_connections,
             head: Duration::from_secs(10),
             write: Duration::from_secs(30),
-            linger: Duration::from_millis(250),
             drain: Duration::from_secs(5),
         }
     }
@@ -156,8 +152,7 @@ async fn connection(
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let stopping = stop.clone();
-    let answer = service_fn(move |request| answer(app.clone(), peer, request, stopping.clone()));
+    let answer = service_fn(move |request| answer(app.clone(), peer, request));
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -170,14 +165,9 @@ async fn connection(
     );
     let served = tokio::select! {
         served = connection.as_mut() => Some(served),
-        // hyper closes at once what is idle or not read from yet, and a request that lies in the
-        // socket unread is then answered by a reset.
-        () = stop.cancelled() => match timeout(limits.linger, connection.as_mut()).await {
-            Ok(served) => Some(served),
-            Err(_) => {
-                connection.as_mut().graceful_shutdown();
-                timeout(limits.drain, connection).await.ok()
-            }
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            timeout(limits.drain, connection).await.ok()
         }
     };
     match served {
@@ -191,31 +181,20 @@ async fn connection(
     }
 }
 
-/// With each request: cancelled when its listener is told to stop. An answer that has no end of its
-/// own ends then.
-#[derive(Clone, Debug)]
-pub struct Stopping(pub CancellationToken);
-
 async fn answer(
     mut app: Router,
     peer: SocketAddr,
     request: Request<Incoming>,
-    stopping: CancellationToken,
 ) -> Result<Response<Body>, Infallible> {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
-    request.extensions_mut().insert(Stopping(stopping.clone()));
-    let mut answer = app.call(request).await?;
-    if stopping.is_cancelled() {
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    Ok(answer)
+    app.call(request).await
 }
 
 /// Waits until every slot is free again: then no connection is open.
 async fn drained(slots: &Semaphore, limits: Limits) {
     // Connections cut themselves at `limits.drain`; the second is for them to do so.
-    let bound = limits.linger + limits.drain + Duration::from_secs(1);
+    let bound = limits.drain + Duration::from_secs(1);
     if timeout(bound, slots.acquire_many(limits.connections)).await.is_err() {
         tracing::warn!("connections were still open when the listener ended");
     }

@@ -10,26 +10,21 @@
 //!    └────── over, by webhook or by a row ────────────────────────┘
 //! ```
 //!
-//! Where the rule says `observe`, the deadline leads to Observing and nothing else follows. An
-//! operator's release leads from anywhere before Confirming to Released, which has its outcome.
-//!
 //! The state is derived from what is known (facts) and what was done (stop), never stored.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     ask::{Questions, Why},
     change::{Change, Event},
-    context::{Context, Known},
-    deadline::{Anchors, Applied, Deadline, Deadlines},
+    deadline::{Anchors, Deadline, Deadlines},
     event::EventKind,
     facts::Facts,
     ids::CallId,
-    outcome::{Ended, Outcome},
-    policy::Policy,
-    rule::Action,
+    outcome::Ended,
+    policy::{Limit, Policy},
     stop::{Next, Stop},
     time::{Moment, Mono, Wall},
     trail::Trail,
@@ -60,9 +55,6 @@ pub struct Call {
     pub ended: Option<Ended>,
     /// What happened to it.
     pub trail: Trail,
-    /// The rule that its deadline comes from, or came from when it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) rule: Option<Arc<str>>,
     /// Events' own times that are believed only once the platform shows the call active.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) doubts: Vec<(EventKind, Wall)>,
@@ -84,8 +76,6 @@ pub struct Call {
     pub(super) questions: Questions,
     #[serde(skip)]
     pub(super) deadlines: Deadlines,
-    #[serde(skip)]
-    pub(super) context: Context,
 }
 
 /// What the platform's listings say of a call: local, and found anew after a restart.
@@ -119,24 +109,13 @@ pub enum State {
     Stopping,
     /// A request was accepted; its end is waited for.
     Confirming,
-    /// Past its deadline, and left alone: its rule says `observe`.
-    Observing,
-    /// Out of enforcement by an operator's word; its end is not known yet.
-    Released,
     /// Over.
     Ended,
 }
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 6] = [
-        Self::Live,
-        Self::Stopping,
-        Self::Confirming,
-        Self::Observing,
-        Self::Released,
-        Self::Ended,
-    ];
+    pub const ALL: [Self; 4] = [Self::Live, Self::Stopping, Self::Confirming, Self::Ended];
 
     /// Its name in the API and the metrics.
     #[must_use]
@@ -145,8 +124,6 @@ impl State {
             Self::Live => "live",
             Self::Stopping => "stopping",
             Self::Confirming => "confirming",
-            Self::Observing => "observing",
-            Self::Released => "released",
             Self::Ended => "ended",
         }
     }
@@ -163,7 +140,6 @@ impl Call {
             stop: Stop::default(),
             ended: None,
             trail: Trail::default(),
-            rule: None,
             doubts: Vec::new(),
             unproven: false,
             anchors: Anchors::default(),
@@ -172,7 +148,6 @@ impl Call {
             listed: Listed::default(),
             questions: Questions::default(),
             deadlines: Deadlines::default(),
-            context: Context::default(),
         }
     }
 
@@ -193,8 +168,6 @@ impl Call {
             trail,
             doubts,
             unproven,
-            // Follows from the policy, and is written with whatever else is.
-            rule: _,
             // Fixed by the facts, and by the boot that they were taken in.
             anchors: _,
             quiet_since: _,
@@ -202,7 +175,6 @@ impl Call {
             listed: _,
             questions: _,
             deadlines: _,
-            context: _,
         } = other;
         *version != 0
             && self.stop.is_on_record_as(stop)
@@ -218,8 +190,7 @@ impl Call {
             return None;
         }
         let deadline = self.deadlines.earliest.filter(|_| self.stop.begun.is_none()).map(|due| {
-            let is_prepared = self.stop.intent == Some(due.wall) || self.is_observed();
-            if is_prepared { due.at } else { due.at.before(INTENT_AHEAD) }
+            if self.stop.intent == Some(due.wall) { due.at } else { due.at.before(INTENT_AHEAD) }
         });
         let gives_up = self.stop.gives_up(&policy.enforcement).map(|(at, _)| at);
         [deadline, self.leaves(), self.questions.due(), gives_up].into_iter().flatten().min()
@@ -228,13 +199,12 @@ impl Call {
     /// Where it stands.
     #[must_use]
     pub fn state(&self) -> State {
-        if let Some(ended) = self.ended {
-            let is_over = ended.outcome != Outcome::Released || self.facts.end().is_some();
-            if is_over { State::Ended } else { State::Released }
+        if self.ended.is_some() {
+            State::Ended
         } else if self.stop.accepted.is_some() {
             State::Confirming
         } else if self.stop.has_begun() {
-            if self.is_observed() { State::Observing } else { State::Stopping }
+            State::Stopping
         } else {
             State::Live
         }
@@ -244,47 +214,6 @@ impl Call {
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
         self.deadlines.earliest
-    }
-
-    /// What becomes of it at its deadline.
-    #[must_use]
-    pub fn action(&self) -> Action {
-        self.deadlines.action
-    }
-
-    /// Whether what is not known yet may still move its deadline (spec §6).
-    #[must_use]
-    pub fn is_provisional(&self) -> bool {
-        self.ended.is_none() && self.deadlines.provisional
-    }
-
-    /// Whether a limit of it is the wall clock's: it is looked at anew when that steps.
-    #[must_use]
-    pub fn follows_wall(&self) -> bool {
-        self.ended.is_none() && self.deadlines.follows_wall
-    }
-
-    /// The rule that its deadline comes from, or came from when it ended.
-    #[must_use]
-    pub fn rule(&self) -> Option<&str> {
-        self.rule.as_deref()
-    }
-
-    /// When a limit of it is passed.
-    #[must_use]
-    pub fn deadline_of(&self, limit: &Applied<'_>, now: Moment) -> Option<Deadline> {
-        limit.deadline(&self.anchors, now)
-    }
-
-    /// What rules can ask of it.
-    #[must_use]
-    pub fn known(&self) -> Known<'_> {
-        Known { facts: &self.facts, context: &self.context }
-    }
-
-    /// Whether no request is to leave for it.
-    pub(super) fn is_observed(&self) -> bool {
-        self.deadlines.action == Action::Observe
     }
 
     /// Whether a request waits for its turn: the dispatcher must have it.
@@ -316,16 +245,11 @@ impl Call {
         let Next::Request(at) = self.stop.next else {
             return None;
         };
-        if self.is_observed() {
-            return None;
-        }
         self.facts.agent()?;
         let deadline = self.deadlines.earliest?;
-        let is_in_doubt = self.deadlines.hinges_on_ringing();
-        let allowed = if is_in_doubt && !self.was_shown_ringing(deadline, at) {
-            self.deadlines.answered?
-        } else {
-            deadline
+        let allowed = match deadline.limit {
+            Limit::Ringing if !self.was_shown_ringing(deadline, at) => self.deadlines.answered?,
+            _ => deadline,
         };
         Some(at.max(allowed.at))
     }
@@ -339,12 +263,11 @@ impl Call {
     /// From when on the platform is to be asked, and why.
     pub(super) fn arises(&self, why: Why, policy: &Policy) -> Option<Mono> {
         const AT_ONCE: Mono = Mono(0);
-        let deadline = self.deadlines.earliest.filter(|_| !self.is_observed());
+        let deadline = self.deadlines.earliest;
         let waits_to_leave = matches!(self.stop.next, Next::Idle | Next::Request(_));
         match (why, self.stop.next) {
             (Why::Ringing, _) => {
-                let in_doubt = self.deadlines.hinges_on_ringing();
-                let due = deadline.filter(|_| in_doubt && waits_to_leave)?;
+                let due = deadline.filter(|due| due.limit == Limit::Ringing && waits_to_leave)?;
                 let ahead = due.at.before(ASK_AHEAD);
                 let shown = self.ringing_shown.filter(|shown| *shown >= ahead);
                 Some(shown.map_or(ahead, |shown| shown.after(RINGING_HOLDS)))

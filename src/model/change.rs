@@ -1,6 +1,6 @@
 //! What can happen to a call, and what follows: the input and output of [`Call::apply`].
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
     ask::Urgency,
@@ -8,7 +8,6 @@ use super::{
     deadline::Deadline,
     event::{EventKind, Heard},
     ids::{AgentId, CallId},
-    operator::Act,
     outcome::{Ended, Outcome},
     platform::{Answer, Failure, Row},
     time::Mono,
@@ -19,15 +18,8 @@ use super::{
 pub enum Event<'a> {
     /// A webhook's event.
     Heard(&'a Heard),
-    /// Its time has come, or the wall clock has stepped: it is looked at anew.
+    /// Its time has come, or the policy has changed: it is looked at anew.
     Woke,
-    /// The policy has changed.
-    PolicyChanged {
-        /// What the store has of its context, where the new policy names other places in it.
-        context: Option<&'a str>,
-    },
-    /// An operator's word, which [`Call::ordered`] has let through.
-    Operator(Act),
     /// Its request's turn has come: does it still want to leave?
     Sending,
     /// The answer to its request.
@@ -61,8 +53,6 @@ pub enum Event<'a> {
     Restored {
         /// Whether the machine has run on since it was saved, so that the boot clock holds.
         same_boot: bool,
-        /// What the store has of its context ([`kept`](super::context::kept)).
-        context: Option<&'a str>,
     },
     /// What was known of it under its sid alone.
     Joined(&'a Call),
@@ -141,14 +131,8 @@ pub enum Note {
     TimeDoubted(EventKind),
     /// A deadline was passed.
     StopBegan(Deadline),
-    /// A deadline was passed, and the call's rule says to do no more than note it.
-    ObservingBegan(Deadline),
     /// The deadline moved before a request was accepted.
     StopTakenBack,
-    /// The call has a limit of its own that cannot be read; the rule whose `override` it is.
-    OverrideUnreadable(Arc<str>),
-    /// An operator's word was taken.
-    Ordered(Act),
     /// A request leaves.
     Sent {
         /// How long after the deadline; of the first request only.

@@ -4,17 +4,13 @@
 //! commutes, associates and repeats, so order, duplicates and delays make no difference. All times
 //! are wall times, so that facts mean the same after a restart and in another instance.
 
-mod join;
-
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::join::{join_spans, join_times, least, pick};
 use super::{
     event::{CallName, EventKind, Heard},
     ids::{AgentId, CallId},
-    operator::{Act, Word},
     platform::{Row, Status},
     time::Wall,
 };
@@ -60,9 +56,6 @@ pub struct Facts {
     /// The context's fingerprint; its text lies in the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     context: Option<Told<u64>>,
-    /// The operator's last word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    operator: Option<Act>,
 }
 
 /// First and last time of an event.
@@ -122,15 +115,7 @@ impl Facts {
             testing: None,
             ended_reason: None,
             context: None,
-            operator: None,
         }
-    }
-
-    /// An operator's word.
-    #[must_use]
-    pub fn of_operator(act: Act) -> Self {
-        // He knew of the call, which says nothing of when it began.
-        Self { operator: Some(act), ..Self::seen(Wall(i64::MAX)) }
     }
 
     /// What one event tells. `at` is when it happened as far as we believe, `seen` when it came.
@@ -185,7 +170,7 @@ impl Facts {
     pub fn of_row(row: &Row, seen: Wall) -> Self {
         let text = |value: &Option<Box<str>>| value.clone().map(|value| Told { at: seen, value });
         Self {
-            row_started: row.started_at.map(|at| latest(at).min(seen)),
+            row_started: row.started_at.map(|at| at.min(seen)),
             row_connected: row.status.is_connected().then_some(seen),
             row_over: row.status.is_over().then_some(Span { first: seen, last: seen }),
             row_completed: row.status == Status::Completed,
@@ -219,7 +204,6 @@ impl Facts {
             testing,
             ended_reason,
             context,
-            operator,
         } = other;
         Self {
             first_seen: self.first_seen.min(first_seen),
@@ -238,7 +222,6 @@ impl Facts {
             testing: least(self.testing, testing),
             ended_reason: least(self.ended_reason, ended_reason),
             context: least(self.context, context),
-            operator: self.operator.max(operator),
         }
     }
 
@@ -395,18 +378,6 @@ impl Facts {
         self.context.as_ref().map(|told| told.value)
     }
 
-    /// The operator's last word.
-    #[must_use]
-    pub fn operator(&self) -> Option<Act> {
-        self.operator
-    }
-
-    /// When an operator took the call out of enforcement.
-    #[must_use]
-    pub fn released(&self) -> Option<Wall> {
-        self.operator.filter(|act| act.word == Word::Release).map(|act| act.at)
-    }
-
     /// Whether an event that bears no time tells nothing new: its kind came before, and the event
     /// that undoes it, or that it undoes, has not come since (spec §4).
     #[must_use]
@@ -425,11 +396,7 @@ impl Facts {
     /// Every instant that a limit may count from.
     pub(super) fn instants(&self) -> impl Iterator<Item = Wall> + '_ {
         let events = self.times.iter().flat_map(|(_, span)| [span.first, span.last]);
-        let operator = self.operator.map(|act| match act.word {
-            Word::Deadline(at) => at,
-            Word::End | Word::Release => act.at,
-        });
-        [Some(self.first_seen), self.row_started, self.row_connected, operator]
+        [Some(self.first_seen), self.row_started, self.row_connected]
             .into_iter()
             .flatten()
             .chain(events)
@@ -455,16 +422,47 @@ pub fn is_believable(at: Wall, now: Wall, max_age: Duration) -> bool {
     now.before(max_age) <= at && at <= now.after(AHEAD)
 }
 
-/// The latest instant that a row's time may mean: rows show whole seconds, cut, and in doubt the
-/// later instant holds (spec §1).
-fn latest(at: Wall) -> Wall {
-    const SECOND: i64 = 1_000_000;
-    if at.0 % SECOND == 0 { at.after(Duration::from_micros(999_999)) } else { at }
-}
-
 /// FNV-1a, 64 bits: stable over builds, since it is stored.
-pub(super) fn fingerprint(bytes: &[u8]) -> u64 {
+fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+fn join_times(
+    mut ours: Vec<(EventKind, Span)>,
+    theirs: Vec<(EventKind, Span)>,
+) -> Vec<(EventKind, Span)> {
+    for (kind, span) in theirs {
+        match ours.binary_search_by_key(&kind, |(kind, _)| *kind) {
+            Ok(at) => {
+                let known = &mut ours[at].1;
+                known.first = known.first.min(span.first);
+                known.last = known.last.max(span.last);
+            }
+            Err(at) => {
+                ours.reserve_exact(1);
+                ours.insert(at, (kind, span));
+            }
+        }
+    }
+    ours
+}
+
+fn join_spans(a: Option<Span>, b: Option<Span>) -> Option<Span> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(Span { first: a.first.min(b.first), last: a.last.max(b.last) }),
+        (a, b) => a.or(b),
+    }
+}
+
+fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    pick(a, b, |a, b| a <= b)
+}
+
+fn pick<T>(a: Option<T>, b: Option<T>, first_holds: impl FnOnce(&T, &T) -> bool) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if first_holds(&a, &b) { a } else { b }),
+        (a, b) => a.or(b),
+    }
 }

@@ -47,7 +47,6 @@ pub struct Checks {
     pub reconcile: Check,
     pub clock: Check,
     pub coverage: Check,
-    pub config: Check,
 }
 
 /// One check: its status, what is wrong and the mend, and the figures it rests on.
@@ -84,7 +83,6 @@ impl Health {
             clock: checks::clock(vitals),
             // Nobody looks at the platform's webhooks yet (spec §13).
             coverage: Check::off(),
-            config: checks::config(vitals),
         };
         Self {
             status: checks.worst(),
@@ -98,27 +96,6 @@ impl Health {
                 oldest_overdue_seconds: vitals.oldest_overdue().as_secs(),
             },
             checks,
-        }
-    }
-
-    /// All of it in a line: the calls, and the worst check's sentence.
-    #[must_use]
-    pub fn in_a_line(&self) -> String {
-        let Counted { live, stopping, confirming, overdue, oldest_overdue_seconds } = self.calls;
-        let calls = live + stopping + confirming;
-        let mut line = format!(
-            "{calls} {}, {} {} under way",
-            if calls == 1 { "call" } else { "calls" },
-            stopping + confirming,
-            if stopping + confirming == 1 { "stop" } else { "stops" },
-        );
-        if overdue > 0 {
-            line += &format!(", {overdue} overdue for up to {oldest_overdue_seconds} s");
-        }
-        let worst = self.checks.named().into_iter().find(|(_, check)| check.status == self.status);
-        match worst.and_then(|(name, check)| Some((name, check.message.as_deref()?))) {
-            Some((name, message)) => line + &format!("; {} {name}: {message}", self.status.name()),
-            None => line + "; all is well",
         }
     }
 }
@@ -137,13 +114,13 @@ impl Status {
 
 impl Checks {
     /// The checks' names, in the order of [`named`](Self::named).
-    pub const NAMES: [&str; 8] =
-        ["store", "platform", "webhooks", "timer", "reconcile", "clock", "coverage", "config"];
+    pub const NAMES: [&str; 7] =
+        ["store", "platform", "webhooks", "timer", "reconcile", "clock", "coverage"];
 
     /// Each check with its name.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, &Check); 8] {
-        let Self { store, platform, webhooks, timer, reconcile, clock, coverage, config } = self;
+    pub fn named(&self) -> [(&'static str, &Check); 7] {
+        let Self { store, platform, webhooks, timer, reconcile, clock, coverage } = self;
         [
             ("store", store),
             ("platform", platform),
@@ -152,7 +129,6 @@ impl Checks {
             ("reconcile", reconcile),
             ("clock", clock),
             ("coverage", coverage),
-            ("config", config),
         ]
     }
 

@@ -1,13 +1,14 @@
 //! Reconciliation: one pass over the platform's active calls, and what a row of it means for a call
 //! that we do not know (spec §8).
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use super::{
     call::Call,
     ids::{AgentId, CallId},
     platform::{Failure, Page, Row, Status},
     policy::Adopt,
+    queue::Share,
     time::Moment,
 };
 
@@ -28,10 +29,8 @@ pub struct Pass {
     page: u32,
     tries: u32,
     shown: HashSet<CallId>,
-    /// Statuses listed to their end.
+    /// Statuses listed to their end, or refused by the platform.
     done: usize,
-    /// Statuses that the platform does not know.
-    refused: usize,
     requests: u32,
 }
 
@@ -50,16 +49,13 @@ impl Pass {
     /// A pass that begins now.
     #[must_use]
     pub fn new(began: Moment) -> Self {
-        Self {
-            began,
-            status: 0,
-            page: 1,
-            tries: 0,
-            shown: HashSet::new(),
-            done: 0,
-            refused: 0,
-            requests: 0,
-        }
+        Self { began, status: 0, page: 1, tries: 0, shown: HashSet::new(), done: 0, requests: 0 }
+    }
+
+    /// When it began.
+    #[must_use]
+    pub fn began(&self) -> Moment {
+        self.began
     }
 
     /// The status and page to ask for next; `None` when the pass is over.
@@ -68,18 +64,14 @@ impl Pass {
         STATUSES.get(self.status).map(|status| (*status, self.page))
     }
 
-    /// A page shows this row. Says whether the pass shows that call for the first time: pages shift,
-    /// and a call that moves on is listed under each of its statuses, but it is one listing that
-    /// shows it.
-    pub fn shows(&mut self, row: &Row) -> bool {
-        self.shown.extend(row.sid.clone());
-        self.shown.insert(row.id.clone())
-    }
-
     /// A page came.
     pub fn heard(&mut self, page: &Page) {
         self.requests += 1;
         self.tries = 0;
+        for row in &page.rows {
+            self.shown.insert(row.id.clone());
+            self.shown.extend(row.sid.clone());
+        }
         if self.page < page.last_page.min(MOST_PAGES) && !page.rows.is_empty() {
             self.page += 1;
         } else {
@@ -88,13 +80,13 @@ impl Pass {
         }
     }
 
-    /// A page could not be had. A status that the platform does not know (422) is skipped.
+    /// A page could not be had. What the platform refuses is skipped: it does not know the status.
     pub fn failed(&mut self, failure: &Failure) {
         self.requests += 1;
         self.tries += 1;
         match failure {
-            Failure::Other { status: 422, .. } => {
-                self.refused += 1;
+            Failure::Other { status: 400..=499, .. } => {
+                self.done += 1;
                 self.turn_over();
             }
             Failure::RateLimited { .. } => self.tries -= 1,
@@ -117,7 +109,7 @@ impl Pass {
     pub fn passed(&self) -> Passed {
         match self.done {
             0 => Passed::Failed,
-            done if done + self.refused < STATUSES.len() => Passed::Partial,
+            done if done < STATUSES.len() => Passed::Partial,
             _ => Passed::Complete,
         }
     }
@@ -126,6 +118,15 @@ impl Pass {
     #[must_use]
     pub fn requests(&self) -> u32 {
         self.requests
+    }
+
+    /// Whether so many requests take long at the listings' usual share of a quota of `most` a
+    /// `span`: then they get a larger one.
+    #[must_use]
+    pub fn is_long(&self, most: u32, span: Duration) -> bool {
+        const LONG: Duration = Duration::from_secs(120);
+        let usual = Share::Tenth.of(most).max(1);
+        span.mul_f64(f64::from(self.requests) / f64::from(usual)) > LONG
     }
 
     /// Whether this pass, once complete, should have shown the call and did not.
@@ -143,6 +144,14 @@ impl Pass {
     }
 }
 
+/// How long after the beginning of a pass the next one begins: more often while webhooks come late
+/// or not at all.
+#[must_use]
+pub fn pause(every: Duration, share: Share) -> Duration {
+    const OFTEN: Duration = Duration::from_secs(15);
+    if share == Share::Half { every.min(OFTEN) } else { every }
+}
+
 /// Whether a call that only a row shows is taken on: it rings or was answered, and its agent is one
 /// that we look after.
 #[must_use]
@@ -155,62 +164,4 @@ pub fn is_adopted(row: &Row, adopt: &Adopt, is_known: impl Fn(&AgentId) -> bool)
         (Adopt::Known | Adopt::Agents(_), None) => false,
     };
     is_live && is_ours
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{
-        ids::CallId,
-        time::{Mono, Wall},
-    };
-
-    fn pass() -> Pass {
-        Pass::new(Moment { wall: Wall(0), mono: Mono(0) })
-    }
-
-    fn row(id: &str, status: Status) -> Row {
-        Row {
-            id: CallId::parse(id).unwrap(),
-            sid: None,
-            agent: None,
-            to: None,
-            from: None,
-            direction: None,
-            testing: None,
-            status,
-            started_at: None,
-            created_at: None,
-            updated_at: None,
-        }
-    }
-
-    /// A call that moved on between two pages was taken for one that two listings show.
-    #[test]
-    fn a_call_that_moves_on_within_a_pass_is_shown_by_one_listing() {
-        let mut pass = pass();
-        assert!(pass.shows(&row("call", Status::Ringing)));
-        assert!(!pass.shows(&row("call", Status::Answered)));
-        assert!(pass.shows(&row("another", Status::Answered)));
-    }
-
-    #[test]
-    fn a_pass_without_a_status_that_the_platform_does_not_know_is_complete() {
-        let mut pass = pass();
-        for _ in 0..3 {
-            pass.heard(&Page { last_page: 1, ..Page::default() });
-        }
-        pass.failed(&Failure::Other { status: 422, message: String::new() });
-        assert_eq!((pass.passed(), pass.next_page()), (Passed::Complete, None));
-    }
-
-    /// Refused with 402 or 403 throughout, a pass counted as complete and every call as missing.
-    #[test]
-    fn a_pass_that_is_refused_throughout_has_failed() {
-        let mut pass = pass();
-        while pass.next_page().is_some() {
-            pass.failed(&Failure::Other { status: 402, message: String::new() });
-        }
-        assert_eq!(pass.passed(), Passed::Failed);
-    }
 }

@@ -1,20 +1,14 @@
 //! Looking one call up: the steps by which the platform is asked for a call's row, since it has no
-//! address for a single call (its pages *get-active-call*, *list-calls*; spec §7, §8). Pages that
-//! answer for many calls at once are `sweep`'s.
-
-mod sweep;
+//! address for a single call (its pages *get-active-call*, *list-calls*; spec §7, §8).
 
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
     call::Call,
     ids::{AgentId, CallId},
-    platform::{Page, Row, Status},
+    platform::{Failure, Page, Row, Status},
     time::{Mono, Wall},
 };
-
-pub use sweep::Sweeps;
-use sweep::{Batch, Turn};
 
 /// One request of a look-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,17 +46,6 @@ pub enum Query {
     },
 }
 
-/// What a look-up does next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// This request leaves.
-    Ask(Query),
-    /// It waits for a page that is under way already, and may answer.
-    Wait,
-    /// Everything was asked.
-    Done,
-}
-
 /// A look-up in progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookup {
@@ -70,10 +53,6 @@ pub struct Lookup {
     sid: Option<CallId>,
     agent: Option<AgentId>,
     began: Wall,
-    /// The list whose pages answer for others too, while it is worth a look.
-    batch: Option<Batch>,
-    /// The sweep of that list in which this look-up takes part.
-    joined: Option<u64>,
     steps: VecDeque<Query>,
     /// The search for the call's id found nothing.
     id_not_found: bool,
@@ -81,14 +60,25 @@ pub struct Lookup {
     other: Option<Row>,
 }
 
+/// What an answer means for its look-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It showed the call.
+    Found(Box<Row>),
+    /// It did not: there is more to ask, or nothing more, and then nothing was found.
+    GoesOn,
+    /// It told nothing, and no other question would.
+    Failed(Failure),
+}
+
 impl Lookup {
     /// How far the start of a call under another id may be from ours to be the same call.
     const SAME_START: Duration = Duration::from_secs(30);
 
-    /// The look-up of `call`. `confirms` says whether it confirms a stop, which one page does for
-    /// many; `finds_ids`, whether the platform's search may find calls by their id.
+    /// The look-up of `call`. `sweep` is the page of all calls to begin with, where many wait;
+    /// `finds_ids` says whether the platform's search is known not to find calls by their id.
     #[must_use]
-    pub fn of(call: &Call, confirms: bool, finds_ids: bool, now: Mono) -> Self {
+    pub fn of(call: &Call, sweep: Option<u32>, finds_ids: bool, now: Mono) -> Self {
         let facts = &call.facts;
         let other_party = match facts.direction() {
             Some("inbound") => facts.from(),
@@ -96,21 +86,16 @@ impl Lookup {
         };
         let search = |text: &str| Query::Search { text: text.into(), page: 1 };
         let mut steps = VecDeque::new();
-        let sid = facts.sid().filter(|sid| **sid != call.id).map(|sid| search(sid.as_str()));
-        // A call that was asked to end is in all likelihood not active any more.
-        let (sid_first, sid_later) = if confirms { (sid, None) } else { (None, sid) };
-        steps.extend(sid_first);
-        let batch = match call.asks_whether_it_rings(now) {
-            true => Some(Batch::Ringing),
-            false => confirms.then_some(Batch::Recent),
-        };
+        steps.extend(sweep.map(|page| Query::Recent { page }));
+        // One page of ringing calls answers for all that ask; who is not on it rings no more.
+        steps.extend(call.asks_whether_it_rings(now).then_some(Query::Ringing { page: 1 }));
         if let (Some(agent), Some(phone)) = (facts.agent(), other_party) {
             steps.push_back(Query::ActiveCall { agent: agent.clone(), phone: phone.into() });
         }
         let id = search(call.id.as_str());
         let (first, last) = if finds_ids { (Some(id), None) } else { (None, Some(id)) };
         steps.extend(first);
-        steps.extend(sid_later);
+        steps.extend(facts.sid().filter(|sid| **sid != call.id).map(|sid| search(sid.as_str())));
         steps.extend(other_party.map(search));
         steps.extend(last);
         if let (None, Some(agent)) = (other_party, facts.agent()) {
@@ -125,51 +110,46 @@ impl Lookup {
             sid: facts.sid().cloned(),
             agent: facts.agent().cloned(),
             began: facts.began(),
-            batch,
-            joined: None,
             steps,
             id_not_found: false,
             other: None,
         }
     }
 
-    /// What is to be done next; `waiting` look-ups wait that one page might answer for.
-    pub fn next_step(&mut self, sweeps: &mut Sweeps, waiting: usize, now: Mono) -> Step {
-        if let Some(batch) = self.batch {
-            match sweeps.of(batch).turn(&mut self.joined, waiting, now) {
-                Turn::Page(page) => return Step::Ask(batch.page(page)),
-                Turn::Wait => return Step::Wait,
-                // Who is on none of the pages is asked for alone.
-                Turn::Alone => self.batch = None,
-            }
-        }
-        self.steps.pop_front().map_or(Step::Done, Step::Ask)
-    }
-
-    /// Whether it has to wait on for a page that others share.
-    #[must_use]
-    pub fn is_held(&self, sweeps: &Sweeps, now: Mono) -> bool {
-        self.batch.is_some_and(|batch| sweeps.hold(batch, now))
+    /// The next request; `None` when all were made.
+    pub fn next_query(&mut self) -> Option<Query> {
+        self.steps.pop_front()
     }
 
     /// The question could not be put now: it comes first next time.
-    pub fn ask_again(&mut self, query: Query) {
-        match query {
-            Query::Ringing { .. } | Query::Recent { .. } => self.joined = None,
-            Query::ActiveCall { .. } | Query::Search { .. } | Query::OfAgent { .. } => {
-                self.steps.push_front(query);
-            }
-        }
+    fn ask_again(&mut self, query: Query) {
+        self.steps.push_front(query);
     }
 
     /// Whether there is more to ask.
-    #[must_use]
-    pub fn has_more(&self) -> bool {
-        self.batch.is_some() || !self.steps.is_empty()
+    fn has_more(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// What follows from the answer to one of its requests.
+    pub fn take(&mut self, query: Query, answer: Result<&Page, &Failure>) -> Heard {
+        match answer {
+            Ok(page) => match self.heard(&query, page) {
+                Some(row) => Heard::Found(Box::new(row)),
+                None => Heard::GoesOn,
+            },
+            Err(Failure::RateLimited { .. }) => {
+                self.ask_again(query);
+                Heard::GoesOn
+            }
+            // The platform does not like this question; it may like the next.
+            Err(Failure::Other { status: 400..=499, .. }) if self.has_more() => Heard::GoesOn,
+            Err(failure) => Heard::Failed(failure.clone()),
+        }
     }
 
     /// What a request brought: the call's row, if it is there.
-    pub fn heard(&mut self, query: &Query, page: &Page) -> Option<Row> {
+    fn heard(&mut self, query: &Query, page: &Page) -> Option<Row> {
         let found = page.rows.iter().find(|row| self.is_same_call(row));
         if found.is_none() {
             self.id_not_found |=
@@ -212,10 +192,14 @@ impl Lookup {
     }
 
     /// Lists may be newest first or oldest first (undocumented): after the first page the last one
-    /// is looked at. Which page of a shared list comes next is the [`Sweep`](sweep::Sweep)'s to say.
+    /// is looked at, of ringing calls every page.
     fn turn_page(&mut self, query: &Query, last_page: u32) {
+        const MOST_RINGING: u32 = 20;
         let next = match query {
-            Query::ActiveCall { .. } | Query::Recent { .. } | Query::Ringing { .. } => None,
+            Query::ActiveCall { .. } | Query::Recent { .. } => None,
+            Query::Ringing { page } => {
+                (*page < last_page.min(MOST_RINGING)).then(|| Query::Ringing { page: page + 1 })
+            }
             Query::Search { text, page } => (*page == 1 && last_page > 1)
                 .then(|| Query::Search { text: text.clone(), page: last_page }),
             Query::OfAgent { agent, page } => (*page == 1 && last_page > 1)
@@ -224,5 +208,42 @@ impl Lookup {
         if let Some(next) = next {
             self.steps.push_front(next);
         }
+    }
+}
+
+/// The pages of the list of all calls that are looked at while many calls wait for an answer: each
+/// answers for up to a hundred of them (spec §7 *Confirmation*).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sweep {
+    began: Option<Mono>,
+    next: u32,
+    last_page: Option<u32>,
+}
+
+impl Sweep {
+    /// From so many waiting calls on, a page is worth more than single questions.
+    const MANY: usize = 4;
+    /// What a page did not show by then, it will not: the rest is asked for one by one.
+    const MOST_PAGES: u32 = 5;
+    /// How long before the first page is worth another look.
+    const AGAIN: Duration = Duration::from_secs(5);
+
+    /// The page to look at next while `waiting` calls wait.
+    pub fn next_page(&mut self, waiting: usize, now: Mono) -> Option<u32> {
+        if waiting < Self::MANY {
+            return None;
+        }
+        if self.began.is_none_or(|began| now.since(began) >= Self::AGAIN) {
+            *self = Self { began: Some(now), next: 1, last_page: None };
+        }
+        let most = self.last_page.unwrap_or(1).min(Self::MOST_PAGES);
+        let page = (self.next <= most).then_some(self.next)?;
+        self.next += 1;
+        Some(page)
+    }
+
+    /// How many pages there are.
+    pub fn heard(&mut self, last_page: u32) {
+        self.last_page = Some(last_page);
     }
 }

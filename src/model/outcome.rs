@@ -5,11 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    deadline::{Deadline, Deadlines},
+    deadline::Deadline,
     facts::{End, Facts},
-    operator::Word,
     policy::Limit,
-    rule::Action,
     stop::Stop,
     time::{Moment, Wall},
 };
@@ -26,25 +24,14 @@ pub enum Outcome {
     Stopped,
     /// A stop had begun, and it ended by itself before a request was accepted.
     Raced,
-    /// It went past its deadline, and its rule says to do no more than note it.
-    Observed,
-    /// An operator took it out of enforcement.
-    Released,
     /// The platform answered for it, but did not carry out the stop in `give_up_after`.
     Failed,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 7] = [
-        Self::Completed,
-        Self::NotConnected,
-        Self::Stopped,
-        Self::Raced,
-        Self::Observed,
-        Self::Released,
-        Self::Failed,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Completed, Self::NotConnected, Self::Stopped, Self::Raced, Self::Failed];
 
     /// Its name in the API, the store and the metrics.
     #[must_use]
@@ -54,8 +41,6 @@ impl Outcome {
             Self::NotConnected => "not_connected",
             Self::Stopped => "stopped",
             Self::Raced => "raced",
-            Self::Observed => "observed",
-            Self::Released => "released",
             Self::Failed => "failed",
         }
     }
@@ -87,8 +72,6 @@ impl ConfirmedBy {
 pub enum EndedBy {
     /// We did.
     Callwarden,
-    /// An operator, through us.
-    Operator,
     /// The platform, by a limit of its own.
     Platform,
     /// One of the two who spoke.
@@ -103,7 +86,6 @@ impl EndedBy {
     pub fn name(self) -> &'static str {
         match self {
             Self::Callwarden => "callwarden",
-            Self::Operator => "operator",
             Self::Platform => "platform",
             Self::Caller => "caller",
             Self::Unknown => "unknown",
@@ -162,24 +144,17 @@ impl Ended {
     /// The outcome that the facts, and what we sent, bear out now; `None` while nothing does.
     ///
     /// An outcome once recorded stays. Later facts may only refine `completed` to
-    /// `not_connected`, and `raced` to `stopped`, or tell when a released call ended.
+    /// `not_connected`, and `raced` to `stopped`.
     #[must_use]
     pub(super) fn judge(
         recorded: Option<Self>,
         facts: &Facts,
         stop: &Stop,
-        deadlines: &Deadlines,
+        deadline: Option<Deadline>,
         now: Moment,
     ) -> Option<Self> {
-        let end = facts.end();
-        let found = end.map(|end| Self::of_end(end, stop, deadlines, now));
-        let Some(known) = recorded else {
-            let released = facts.released().filter(|at| end.is_none_or(|end| *at <= end.at));
-            return released.map(|at| Self::released(at, now)).or(found);
-        };
-        if known.outcome == Outcome::Released {
-            return Some(Self { at: found.map_or(known.at, |found| found.at), ..known });
-        }
+        let found = facts.end().map(|end| Self::of_end(end, stop, deadline, now));
+        let Some(known) = recorded else { return found };
         let refined = found.map(|found| found.outcome).is_some_and(|found| {
             matches!(
                 (known.outcome, found),
@@ -190,14 +165,10 @@ impl Ended {
         Some(refined.map_or(known, |found| Self { recorded: known.recorded, ..found }))
     }
 
-    fn of_end(end: End, stop: &Stop, deadlines: &Deadlines, now: Moment) -> Self {
-        let deadline = deadlines.earliest;
-        let is_observed = deadlines.action == Action::Observe;
+    fn of_end(end: End, stop: &Stop, deadline: Option<Deadline>, now: Moment) -> Self {
         let outcome = if stop.ended_call(end.at) {
             Outcome::Stopped
-        } else if is_observed && deadline.is_some_and(|deadline| end.at > deadline.wall) {
-            Outcome::Observed
-        } else if (stop.has_begun() && !is_observed) || stop.is_under_way() {
+        } else if stop.has_begun() || stop.is_under_way() {
             // Taken back or not, a request under way may yet prove to have been accepted.
             Outcome::Raced
         } else if end.connected {
@@ -235,19 +206,6 @@ impl Ended {
         }
     }
 
-    /// Taken out of enforcement.
-    fn released(at: Wall, now: Moment) -> Self {
-        Self {
-            outcome: Outcome::Released,
-            at,
-            recorded: now.wall,
-            confirmed_by: None,
-            reason: None,
-            deadline: None,
-            overrun: None,
-        }
-    }
-
     /// A stop given up.
     pub(super) fn given_up(reason: FailReason, deadline: Option<Deadline>, now: Moment) -> Self {
         Self {
@@ -265,9 +223,7 @@ impl Ended {
     #[must_use]
     pub fn by(&self, facts: &Facts) -> EndedBy {
         if self.outcome == Outcome::Stopped {
-            let word = facts.operator().map(|act| act.word);
-            let by_order = word == Some(Word::End);
-            return if by_order { EndedBy::Operator } else { EndedBy::Callwarden };
+            return EndedBy::Callwarden;
         }
         let reason = facts.ended_reason().unwrap_or_default().to_ascii_lowercase();
         let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));

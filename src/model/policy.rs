@@ -1,97 +1,20 @@
-//! The policy in force: its rules and limits, and how a stop is carried out (spec §3, §6, §7).
+//! The policy in force: which limits a call has, and how a stop is carried out (spec §3, §6, §7).
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    context::{Known, Places},
-    event::EventKind,
-    ids::AgentId,
-    rule::{Match, Place, Rule, Subject},
-    until::Until,
-};
+use super::{event::EventKind, ids::AgentId};
 
 /// All that decisions about calls rest on besides the calls themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// For calls that no rule matches, and for what a rule leaves out (spec §6).
+    /// For calls that no rule matches (spec §6).
     pub limits: Limits,
-    /// The rules.
-    pub rules: Rules,
     /// How stops are confirmed and given up.
     pub enforcement: Enforcement,
     /// `webhook.max_age`: an event's own time is believed up to this age (spec §4).
     pub max_age: Duration,
-}
-
-impl Policy {
-    /// The places in contexts that its rules name.
-    #[must_use]
-    pub fn places(&self) -> &Places {
-        &self.rules.places
-    }
-}
-
-/// The rules, in the order in which they are tried.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
-    list: Vec<Rule>,
-    places: Places,
-}
-
-impl Rules {
-    /// These rules, and each place in a context that they name found once.
-    #[must_use]
-    pub fn new(mut list: Vec<Rule>) -> Self {
-        let mut places = Vec::new();
-        let mut known = HashMap::<Box<str>, usize>::new();
-        let mut find = |place: &mut Place| {
-            place.index = *known.entry(Box::from(place.path.as_str())).or_insert_with(|| {
-                places.push(place.path.clone());
-                places.len() - 1
-            });
-        };
-        for rule in &mut list {
-            for condition in &mut rule.when {
-                if let Subject::Context(place) = &mut condition.subject {
-                    find(place);
-                }
-            }
-            if let Some(own) = &mut rule.own {
-                find(&mut own.place);
-            }
-        }
-        Self { list, places: places.into() }
-    }
-
-    /// The rules, in their order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Rule> {
-        self.list.iter()
-    }
-
-    /// Those that may decide for a call: each that matches by what is known, or may, up to the
-    /// first that does; `None` stands for `[limits]` alone, where none does (spec §6).
-    pub fn deciding<'a>(
-        &'a self,
-        call: Known<'a>,
-    ) -> impl Iterator<Item = Option<&'a Rule>> + use<'a> {
-        let mut rest = Some(self.list.iter());
-        std::iter::from_fn(move || {
-            for rule in rest.as_mut()? {
-                match rule.matches(call) {
-                    Match::No(_) => {}
-                    Match::Unknown(_) => return Some(Some(rule)),
-                    Match::Yes => {
-                        rest = None;
-                        return Some(Some(rule));
-                    }
-                }
-            }
-            rest = None;
-            Some(None)
-        })
-    }
 }
 
 /// The longest times a call may go on after its marks (spec §6); what is `None` does not limit.
@@ -111,8 +34,6 @@ pub struct Limits {
     pub no_conversation: Option<Duration>,
     /// From the last time of an event, until its counterpart; each event once, in stored order.
     pub after: Vec<(EventKind, Duration)>,
-    /// From *started* to a time of day.
-    pub until: Option<Until>,
 }
 
 /// `[enforcement]` (spec §3).
@@ -153,8 +74,6 @@ pub enum Limit {
     NoConversation,
     /// `after.<event>`
     After(EventKind),
-    /// `until`
-    Until,
     /// An operator's word, which stands above every limit.
     Operator,
 }
@@ -170,7 +89,6 @@ impl fmt::Display for Limit {
             Self::Voicemail => f.write_str("voicemail"),
             Self::NoConversation => f.write_str("no_conversation"),
             Self::After(kind) => write!(f, "after.{}", kind.short_name()),
-            Self::Until => f.write_str("until"),
             Self::Operator => f.write_str("operator"),
         }
     }
@@ -187,7 +105,6 @@ impl Limit {
             "talking" => Self::Talking,
             "voicemail" => Self::Voicemail,
             "no_conversation" => Self::NoConversation,
-            "until" => Self::Until,
             "operator" => Self::Operator,
             _ => Self::After(EventKind::from_short_name(name.strip_prefix("after.")?)?),
         })

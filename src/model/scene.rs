@@ -9,7 +9,7 @@ use super::{
     ids::{AgentId, CallId},
     outcome::Outcome,
     platform::{Answer, Failure, Row, Status},
-    policy::{Enforcement, Limits, Policy, Rules},
+    policy::{Enforcement, Limits, Policy},
     time::{Moment, Mono, Wall},
 };
 
@@ -34,7 +34,6 @@ impl Scene {
             now,
             policy: Policy {
                 limits,
-                rules: Rules::default(),
                 enforcement: Enforcement {
                     confirm_within: seconds(30),
                     give_up_after: seconds(3_600),

@@ -173,18 +173,6 @@ impl Stop {
         Self { attempts: self.attempts, target: self.target.clone(), ..Self::default() }
     }
 
-    /// Whether it leaves the call alone, though its deadline is passed, and nothing is under way.
-    pub(super) fn waits(&self) -> bool {
-        self.begun.is_some() && self.next == Next::Idle
-    }
-
-    /// Leaves the call alone: it is only observed. What is under way stays so.
-    pub(super) fn wait(&mut self) {
-        if !self.under_way {
-            self.next = Next::Idle;
-        }
-    }
-
     /// Takes the stop back: the deadline has moved, and no request was accepted.
     pub(super) fn take_back(&mut self) {
         self.begun = None;
@@ -312,12 +300,8 @@ impl Stop {
         if self.under_way {
             self.lost = self.lost.or(self.sent);
             self.under_way = false;
-        } else if (self.begun.is_none() || self.attempts == 0)
-            && self.intent.is_some()
-            && deadline_passed
-        {
-            // The intent, and perhaps the stop's beginning, is written before a request leaves; what
-            // came after is not on record.
+        } else if self.begun.is_none() && self.intent.is_some() && deadline_passed {
+            // The intent is written before the deadline; what came after it is not on record.
             self.lost = self.lost.or(self.intent);
         }
         self.reached = self.attempts > 0;

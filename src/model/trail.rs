@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     event::EventKind,
-    operator::Word,
     outcome::Outcome,
     platform::{Answer, Failure, Status},
+    policy::Limit,
     time::Wall,
 };
 
@@ -34,10 +34,6 @@ pub enum What {
     TimeDoubted(EventKind),
     /// A deadline was passed; the limit's name.
     StopBegan(Box<str>),
-    /// A deadline was passed, and the call is only observed; the limit's name.
-    ObservingBegan(Box<str>),
-    /// An operator's word.
-    Ordered(Word),
     /// The deadline moved before a request was accepted.
     StopTakenBack,
     /// An end-call request left: the how-manieth.
@@ -67,8 +63,6 @@ pub enum By {
     Platform,
     /// The policy.
     Policy,
-    /// An operator.
-    Operator,
     /// callwarden itself.
     Callwarden,
 }
@@ -81,7 +75,6 @@ impl By {
             Self::Webhook => "webhook",
             Self::Platform => "platform",
             Self::Policy => "policy",
-            Self::Operator => "operator",
             Self::Callwarden => "callwarden",
         }
     }
@@ -121,10 +114,6 @@ impl What {
             Self::Heard(kind) => kind.name(),
             Self::TimeDoubted(_) => "time_doubted",
             Self::StopBegan(_) => "stop_began",
-            Self::ObservingBegan(_) => "observing_began",
-            Self::Ordered(Word::Deadline(_)) => "deadline_set",
-            Self::Ordered(Word::End) => "end_ordered",
-            Self::Ordered(Word::Release) => "released",
             Self::StopTakenBack => "stop_taken_back",
             Self::Requested(_) => "end_call_requested",
             Self::Answered(_) => "end_call_answered",
@@ -147,8 +136,7 @@ impl What {
             | Self::NotShown
             | Self::Adopted(_)
             | Self::Reopened(_) => By::Platform,
-            Self::StopBegan(_) | Self::ObservingBegan(_) | Self::StopTakenBack => By::Policy,
-            Self::Ordered(_) => By::Operator,
+            Self::StopBegan(_) | Self::StopTakenBack => By::Policy,
             Self::TimeDoubted(_) | Self::Requested(_) | Self::Ended(_) => By::Callwarden,
         }
     }
@@ -159,14 +147,16 @@ impl What {
         match self {
             Self::Heard(_) | Self::StopTakenBack | Self::NotShown | Self::Named => None,
             Self::TimeDoubted(kind) => Some(kind.name().to_owned()),
-            Self::StopBegan(limit) | Self::ObservingBegan(limit) => Some(format!("limit {limit}")),
-            Self::Ordered(Word::Deadline(at)) => Some(at.to_string()),
-            Self::Ordered(Word::End | Word::Release) => None,
+            Self::StopBegan(limit) => Some(format!("limit {limit}")),
             Self::Requested(attempt) => Some(format!("request {attempt}")),
             Self::Answered(answer) => Some(answer.to_string()),
             Self::Shown(status) | Self::Adopted(status) => Some(status.name().to_owned()),
             Self::Ended(outcome) | Self::Reopened(outcome) => Some(outcome.name().to_owned()),
         }
+    }
+
+    pub(super) fn stop_began(limit: Limit) -> Self {
+        Self::StopBegan(limit.to_string().into())
     }
 
     pub(super) fn answered(answer: &Answer) -> Self {

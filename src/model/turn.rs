@@ -1,23 +1,18 @@
 //! One change of a call in the making: what an event does to it, then what follows from the facts,
 //! the policy and the clock.
 
-mod shown;
-
-use std::sync::Arc;
+use std::time::Duration;
 
 use super::{
     ask::Questions,
-    call::{Call, INTENT_AHEAD, State},
+    call::{Call, INTENT_AHEAD, Listed},
     change::{Change, Effect, Event, Note, Received},
-    context::{Context, Known},
     deadline::{self, Anchors, Deadline, Deadlines},
     event::{EventKind, Heard},
     facts::{self, Facts},
-    operator::Act,
     outcome::{Ended, Outcome},
-    platform::Answer,
+    platform::{Answer, Failure, Row, Status},
     policy::Policy,
-    rule::Action,
     stop::{Chance, Next, Verdict},
     time::{Moment, Wall},
     trail::What,
@@ -52,12 +47,9 @@ impl<'a> Turn<'a> {
             taken: None,
             notes: Vec::new(),
         };
-        turn.call.context.follow(policy.places());
         match event {
             Event::Heard(heard) => turn.hear(heard),
             Event::Woke => {}
-            Event::PolicyChanged { context } => turn.recall(*context),
-            Event::Operator(act) => turn.order(*act),
             Event::Sending => turn.send(),
             Event::Answered { answer, jitter, fresh_token } => {
                 turn.take_answer(answer, *jitter, *fresh_token);
@@ -66,10 +58,7 @@ impl<'a> Turn<'a> {
             Event::Shown { row, listing } => turn.take_row(row, *listing),
             Event::Unlisted => turn.miss(),
             Event::LookupDropped => turn.call.questions.dropped(),
-            Event::Restored { same_boot, context } => {
-                turn.recall(*context);
-                turn.restore(*same_boot);
-            }
+            Event::Restored { same_boot } => turn.restore(*same_boot),
             Event::Joined(other) => turn.join(other),
         }
         turn.settle();
@@ -84,14 +73,11 @@ impl<'a> Turn<'a> {
         let Self { now, policy, .. } = *self;
         let call = &self.call;
         let is_new = call.version == 0;
-        let was_over = call.state() == State::Ended;
-        let context = self.context_of(heard);
+        let was_over = call.ended.is_some();
         let believable = |at: &Wall| facts::is_believable(*at, now.wall, policy.max_age);
         let own = heard.time.filter(believable);
-        let is_doubted = |at: &Wall| {
-            let is_known = call.doubts.contains(&(heard.kind, *at));
-            is_known || self.makes_overdue(heard, context.as_ref(), *at)
-        };
+        let is_doubted =
+            |at: &Wall| call.doubts.contains(&(heard.kind, *at)) || self.makes_overdue(heard, *at);
         let doubted = own.filter(|at| !was_over && is_doubted(at));
         let timeless = own.is_none() || doubted.is_some();
 
@@ -115,7 +101,6 @@ impl<'a> Turn<'a> {
         };
 
         self.call.facts = known;
-        self.call.context = self.context_for(&self.call.facts, context.as_ref()).clone();
         if is_news || is_new {
             self.call.trail.push(now.wall, What::Heard(heard.kind));
         }
@@ -140,7 +125,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Whether an event's own time alone makes the call overdue.
-    fn makes_overdue(&self, heard: &Heard, context: Option<&Context>, own: Wall) -> bool {
+    fn makes_overdue(&self, heard: &Heard, own: Wall) -> bool {
         let overdue_with = |at| {
             let told = Facts::of_event(heard, at, self.now.wall);
             let facts = match self.call.version {
@@ -148,39 +133,11 @@ impl<'a> Turn<'a> {
                 _ => self.call.facts.clone().join(told),
             };
             let anchors = self.call.anchors.fixed(&facts, self.now);
-            let context = self.context_for(&facts, context);
-            let (deadlines, _) =
-                deadline::judge(Known { facts: &facts, context }, &anchors, self.policy, self.now);
-            deadlines.earliest.is_some_and(|deadline| deadline.at <= self.now.mono)
+            deadline::deadlines(&facts, &anchors, &self.policy.limits)
+                .earliest
+                .is_some_and(|deadline| deadline.at <= self.now.mono)
         };
         !heard.kind.ends_call() && overdue_with(own) && !overdue_with(self.now.wall)
-    }
-
-    /// What the context that an event tells has for the policy.
-    fn context_of(&self, heard: &Heard) -> Option<Context> {
-        let is_named = !self.policy.places().is_empty();
-        let context = heard.details.context.as_ref().filter(|_| is_named)?;
-        let told = Facts::of_details(heard, self.now.wall, self.now.wall).context()?;
-        Some(Context::read(context, told, self.policy.places()))
-    }
-
-    /// The context that `facts` hold: the one `told` now, or the one at hand.
-    fn context_for<'c>(&'c self, facts: &Facts, told: Option<&'c Context>) -> &'c Context {
-        told.filter(|told| told.is_of(facts.context())).unwrap_or(&self.call.context)
-    }
-
-    /// What the store has of the context.
-    fn recall(&mut self, context: Option<&str>) {
-        if let Some(text) = context {
-            let told = Context::recalled(text, self.policy.places());
-            self.call.context = self.context_for(&self.call.facts, Some(&told)).clone();
-        }
-    }
-
-    fn order(&mut self, act: Act) {
-        self.call.facts = self.call.facts.clone().join(Facts::of_operator(act));
-        self.call.trail.push(self.now.wall, What::Ordered(act.word));
-        self.notes.push(Note::Ordered(act));
     }
 
     /// An error or a disconnect ends nothing; but if no end follows, the platform is asked.
@@ -231,22 +188,128 @@ impl<'a> Turn<'a> {
         }
     }
 
+    fn take_lookup(&mut self, found: Result<Option<&Row>, &Failure>, jitter: f64) {
+        let now = self.now.mono;
+        if self.call.ended.is_some() {
+            return;
+        }
+        self.call.stop.looked_up(found.err());
+        if found.is_ok() {
+            self.call.listed.start_asked = self.call.listed.start_asked.saturating_add(1);
+        }
+        match found {
+            Ok(Some(row)) => {
+                self.call.trail.push(self.now.wall, What::Shown(row.status));
+                self.show(row);
+            }
+            Ok(None) => {
+                self.call.trail.push(self.now.wall, What::NotShown);
+                self.call.stop.goes_on(false, false, now);
+                self.call.questions.answered(now);
+            }
+            Err(failure) => {
+                self.notes.push(Note::LookupFailed(failure.clone()));
+                self.call.questions.failed(now, jitter);
+            }
+        }
+    }
+
+    /// A page of a list showed the call, whether it was asked for or not.
+    fn take_row(&mut self, row: &Row, listing: bool) {
+        self.call.listed.shown |= listing;
+        if let Some(ended) = self.call.ended {
+            return self.weigh(ended, row, listing);
+        }
+        let was_asked = self.call.questions.is_under_way();
+        let before = self.call.facts.clone();
+        if self.call.version == 0 {
+            self.call.trail.push(self.now.wall, What::Adopted(row.status));
+            self.notes.push(Note::Adopted);
+        }
+        self.show(row);
+        if was_asked || (self.call.version > 0 && self.call.facts != before) {
+            self.call.trail.push(self.now.wall, What::Shown(row.status));
+        }
+    }
+
+    /// A row shows a call that is over by our books. Only the platform revives a call: by a row
+    /// that changed well after the recorded end, or by two listings running (spec §5).
+    fn weigh(&mut self, ended: Ended, row: &Row, listing: bool) {
+        const WELL_AFTER: Duration = Duration::from_secs(30);
+        if row.status.is_over() || row.status.is_waiting() || !listing {
+            return;
+        }
+        self.call.listed.revived = self.call.listed.revived.saturating_add(1);
+        let changed_since = row.updated_at.is_some_and(|at| at > ended.at.after(WELL_AFTER));
+        if !changed_since && self.call.listed.revived < Listed::REVIVED {
+            return;
+        }
+        let now = self.now.wall;
+        // Whatever told the end is contradicted, be our clock behind the one that told it.
+        let at = self.call.facts.last_told_end().map_or(now, |told| told.max(now));
+        let reopening = Facts::of_reopening(at, now);
+        self.call.facts = self.call.facts.clone().join(reopening);
+        self.call.stop = self.call.stop.anew();
+        self.call.ended = None;
+        self.call.listed = Listed { shown: true, ..Listed::default() };
+        self.call.trail.push(now, What::Reopened(ended.outcome));
+        self.notes.push(Note::Reopened { fell: ended.outcome });
+        self.show(row);
+    }
+
+    /// A complete listing lacks the call: that proves nothing, but twice is worth a question.
+    fn miss(&mut self) {
+        self.call.listed.revived = 0;
+        if self.call.ended.is_none() {
+            self.call.listed.missed = self.call.listed.missed.saturating_add(1);
+        }
+    }
+
+    /// A row showed the call.
+    fn show(&mut self, row: &Row) {
+        let now = self.now;
+        let agent_before = self.call.facts.agent().cloned();
+        // A row repeats what rows before it said: that is no news.
+        let told = Row {
+            agent: row.agent.clone().filter(|_| self.call.facts.agent_is_news(row)),
+            ..row.clone()
+        };
+        let facts = &self.call.facts;
+        let seen = if row.status.is_over() { facts.after_reopening(now.wall) } else { now.wall };
+        self.call.facts = facts.clone().join(Facts::of_row(&told, seen));
+        self.call.quiet_since = None;
+        self.call.listed.missed = 0;
+        if !row.status.is_over() {
+            self.call.unproven = false;
+            for (kind, at) in std::mem::take(&mut self.call.doubts) {
+                self.call.facts = self.call.facts.clone().join(Facts::of_time(kind, at, now.wall));
+            }
+            if row.status == Status::Ringing {
+                self.call.ringing_shown = Some(now.mono);
+            }
+            let is_sid = self.call.facts.sid().is_some_and(|sid| *sid == row.id);
+            let target = Some(&row.id).filter(|id| **id != self.call.id && !is_sid);
+            let elsewhere = target != self.call.stop.target.as_ref()
+                || agent_before.as_ref() != self.call.facts.agent();
+            self.call.stop.target = target.cloned();
+            self.call.stop.goes_on(elsewhere, true, now.mono);
+        }
+        self.call.questions.answered(now.mono);
+    }
+
     fn restore(&mut self, same_boot: bool) {
         let now = self.now;
         if !same_boot {
             self.call.anchors = Anchors::default();
         }
         self.anchor();
-        let passed = self.call.deadlines.earliest.is_some_and(|due| due.at <= now.mono);
-        self.call.stop.restored(now, passed);
         // A call that is over rests; but should the platform show it active, its marks must lie on
         // the clock of this boot.
         if self.call.ended.is_some() {
             return;
         }
-        if self.call.is_observed() {
-            self.call.stop.wait();
-        }
+        let passed = self.call.deadlines.earliest.is_some_and(|due| due.at <= now.mono);
+        self.call.stop.restored(now, passed);
         let heard = |kind| self.call.facts.times(kind).is_some();
         if heard(EventKind::Error) || heard(EventKind::Disconnected) {
             self.call.quiet_since = Some(now.mono);
@@ -258,9 +321,6 @@ impl<'a> Turn<'a> {
         let is_new = self.call.version == 0;
         self.call.facts = if is_new { facts } else { self.call.facts.clone().join(facts) };
         self.call.anchors = std::mem::take(&mut self.call.anchors).joined(&other.anchors);
-        let mut theirs = other.context.clone();
-        theirs.follow(self.policy.places());
-        self.call.context = self.context_for(&self.call.facts, Some(&theirs)).clone();
         self.call.trail.merge(other.trail.clone());
         self.call.trail.push(self.now.wall, What::Named);
         if is_new {
@@ -291,33 +351,24 @@ impl<'a> Turn<'a> {
             return;
         }
         self.keep_deadline();
-        // What is queued has been asked for: the request comes first.
-        self.request();
         self.ask();
+        self.request();
     }
 
     fn anchor(&mut self) {
         let call = &mut self.call;
         call.anchors = call.anchors.fixed(&call.facts, self.now);
-        if call.unproven && call.facts.operator().is_none() {
-            call.deadlines = Deadlines::default();
-            return;
-        }
-        let (deadlines, rule) = deadline::judge(call.known(), &call.anchors, self.policy, self.now);
-        let name = rule.map(|rule| &rule.name);
-        if let Some(name) = name.filter(|_| deadlines.unreadable && !call.deadlines.unreadable) {
-            self.notes.push(Note::OverrideUnreadable(Arc::clone(name)));
-        }
-        if call.ended.is_none() {
-            call.rule = name.map(Arc::clone);
-        }
-        call.deadlines = deadlines;
+        call.deadlines = if call.unproven {
+            Deadlines::default()
+        } else {
+            deadline::deadlines(&call.facts, &call.anchors, &self.policy.limits)
+        };
     }
 
     fn judge(&mut self) {
         let call = &self.call;
         let deadline = call.deadlines.earliest;
-        let ended = Ended::judge(call.ended, &call.facts, &call.stop, &call.deadlines, self.now);
+        let ended = Ended::judge(call.ended, &call.facts, &call.stop, deadline, self.now);
         if let Some(ended) = ended.filter(|ended| call.ended != Some(*ended)) {
             return self.end(ended, call.ended.map(|ended| ended.outcome));
         }
@@ -343,9 +394,7 @@ impl<'a> Turn<'a> {
         let stop = &mut self.call.stop;
         let deadline = self.call.deadlines.earliest;
         let is_passed = deadline.is_some_and(|due| due.at <= now.mono);
-        let is_observed = self.call.deadlines.action == Action::Observe;
-        let is_near = |due: &Deadline| deadline::is_near(*due, now.mono, INTENT_AHEAD);
-        if let Some(due) = deadline.filter(|due| !is_observed && is_near(due)) {
+        if let Some(due) = deadline.filter(|due| deadline::is_near(*due, now.mono, INTENT_AHEAD)) {
             stop.intent = Some(due.wall);
         } else if stop.accepted.is_none() {
             stop.intent = None;
@@ -353,15 +402,10 @@ impl<'a> Turn<'a> {
         match (is_passed, stop.begun.is_some(), stop.accepted.is_some()) {
             (true, false, _) => {
                 stop.begin(now);
-                self.began(deadline, is_observed);
-            }
-            // A reload has made of a stop what is only observed, or the other way round.
-            (true, true, false) if is_observed && !stop.waits() && !stop.is_under_way() => {
-                self.began(deadline, true);
-            }
-            (true, true, false) if !is_observed && stop.waits() => {
-                stop.begin(now);
-                self.began(deadline, false);
+                if let Some(due) = deadline {
+                    self.call.trail.push(now.wall, What::stop_began(due.limit));
+                    self.notes.push(Note::StopBegan(due));
+                }
             }
             (false, true, false) => {
                 stop.take_back();
@@ -370,20 +414,6 @@ impl<'a> Turn<'a> {
             }
             (false, false, false) if !stop.is_under_way() => stop.next = Next::Idle,
             (true, true, _) | (false, _, true) | (false, false, false) => {}
-        }
-    }
-
-    /// A deadline is passed: a stop begins, or is only noted.
-    fn began(&mut self, deadline: Option<Deadline>, is_observed: bool) {
-        let Some(due) = deadline else { return };
-        let limit = due.limit.to_string().into();
-        if is_observed {
-            self.call.stop.wait();
-            self.call.trail.push(self.now.wall, What::ObservingBegan(limit));
-            self.notes.push(Note::ObservingBegan(due));
-        } else {
-            self.call.trail.push(self.now.wall, What::StopBegan(limit));
-            self.notes.push(Note::StopBegan(due));
         }
     }
 

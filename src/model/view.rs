@@ -13,12 +13,8 @@ use super::{
     time::Wall,
 };
 
-pub use self::{
-    line::CallLine,
-    page::{CallFilter, Cursor, CursorError, HistoryFilter, ViewPage},
-};
+pub use self::page::{CallFilter, Cursor, CursorError, HistoryFilter, ViewPage};
 
-mod line;
 mod of_call;
 mod page;
 
@@ -220,8 +216,6 @@ impl From<State> for StateName {
             State::Live => Self::Live,
             State::Stopping => Self::Stopping,
             State::Confirming => Self::Confirming,
-            State::Observing => Self::Observing,
-            State::Released => Self::Released,
             State::Ended => Self::Ended,
         }
     }

@@ -183,27 +183,6 @@ impl Client {
         (reply.and_then(|reply| answer::deliveries(&reply, page)), meter)
     }
 
-    /// Has an agent take no new calls; those under way go on.
-    pub async fn unpublish(&self, agent: &AgentId) -> (Result<(), Failure>, Meter) {
-        let path = ["agents", agent.as_str(), "unpublish"];
-        let (reply, meter) = self.send(self.request(Method::POST, &path), ANSWER_BYTES).await;
-        (reply.and_then(|reply| reply.value().map(|_| ())), meter)
-    }
-
-    /// Has a campaign place no new calls; those under way go on.
-    pub async fn pause_campaign(&self, campaign: &str) -> (Result<(), Failure>, Meter) {
-        if matches!(campaign, "" | "." | "..") {
-            // No address can hold these as a segment of its path.
-            let message = format!("{campaign:?} is no campaign's id");
-            return (Err(Failure::Other { status: 0, message }), Meter::default());
-        }
-        let request = self
-            .request(Method::PATCH, &["campaigns", campaign, "status"])
-            .json(&json!({ "status": "paused" }));
-        let (reply, meter) = self.send(request, ANSWER_BYTES).await;
-        (reply.and_then(|reply| reply.value().map(|_| ())), meter)
-    }
-
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let token = self.token.read().unwrap_or_else(PoisonError::into_inner).clone();
         self.http
@@ -241,7 +220,7 @@ pub fn tls_config() -> Result<ClientConfig, PlatformError> {
 
 fn http(base: &Url, timeout: Duration) -> Result<reqwest::Client, PlatformError> {
     let secure = base.scheme() == "https";
-    let tls = if secure { tls_config()? } else { no_tls_config()? };
+    let tls = if secure { tls_config()? } else { no_tls()? };
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .http1_only()
@@ -261,13 +240,8 @@ fn http(base: &Url, timeout: Duration) -> Result<reqwest::Client, PlatformError>
     builder.build().map_err(|source| PlatformError::Client { source })
 }
 
-/// The TLS settings of clients that speak plain HTTP alone: they trust nobody, and need no
-/// certificates of the system.
-///
-/// # Errors
-///
-/// The cryptography has no usable protocol.
-pub fn no_tls_config() -> Result<ClientConfig, PlatformError> {
+/// For plain HTTP: trusts nobody, and needs no certificates of the system.
+fn no_tls() -> Result<ClientConfig, PlatformError> {
     Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|source| PlatformError::Tls { source })?

@@ -10,5 +10,5 @@ mod error;
 mod tests;
 mod wire;
 
-pub use client::{Client, ListQuery, Options, WallClock, no_tls_config, tls_config};
+pub use client::{Client, ListQuery, Options, WallClock, tls_config};
 pub use error::PlatformError;

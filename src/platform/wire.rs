@@ -51,8 +51,7 @@ pub(super) fn webhooks(body: &Value) -> Option<Vec<String>> {
 /// A page of a webhook's delivery log.
 pub(super) fn deliveries(body: &Value, page: u32) -> Option<DeliveryPage> {
     let list = list(body)?;
-    let last_page =
-        last_page(body).unwrap_or_else(|| page.saturating_add(u32::from(list.len() >= 100)));
+    let last_page = last_page(body).unwrap_or(page.saturating_add(u32::from(list.len() >= 100)));
     Some(DeliveryPage { deliveries: list.iter().filter_map(delivered).collect(), last_page })
 }
 

@@ -9,7 +9,7 @@ mod sqlite;
 
 pub use error::StoreError;
 pub use row::Row;
-pub use sqlite::{Salvaged, Store, salvage};
+pub use sqlite::Store;
 
 use crate::model::{ids::CallId, time::Wall};
 

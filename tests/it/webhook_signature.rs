@@ -1,11 +1,8 @@
 //! §3 `[webhook]`, §4: how a webhook proves where it comes from.
 
-use data_encoding::BASE64;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
-use crate::harness::{Answer, ConfigFile, Daemon, Encoding, Home, Request, Webhook, sign};
+use crate::harness::{Answer, ConfigFile, Daemon, Encoding, Webhook, sign};
 
 const SECRET: &str = "hook-0123456789abcdef";
 const OLD_SECRET: &str = "old-hook-0123456789abcdef";
@@ -60,11 +57,11 @@ async fn forged_cut_and_missing_signatures_are_refused() {
     let turned = if hmac.starts_with('0') { "1" } else { "0" };
     let forged = [
         String::new(),
-        cut(&hmac, 63),
-        cut(&hmac, 32),
-        hmac.replacen(&cut(&hmac, 1), turned, 1),
+        hmac[..63].to_owned(),
+        hmac[..32].to_owned(),
+        format!("{turned}{}", &hmac[1..]),
         format!("{hmac}0"),
-        cut(&base64, 40),
+        base64[..40].to_owned(),
         "0".repeat(64),
         sign(OLD_SECRET, body().to_string().as_bytes(), Encoding::Hex),
         sign(SECRET, b"another body", Encoding::Hex),
@@ -171,10 +168,6 @@ async fn unsigned_webhooks_are_taken_where_that_was_said_aloud() {
     daemon.stop().await;
 }
 
-fn cut(text: &str, length: usize) -> String {
-    text.chars().take(length).collect()
-}
-
 fn with_header(config: ConfigFile) -> ConfigFile {
     config
         .set("webhook.require_header.name", "Authorization")
@@ -184,34 +177,4 @@ fn with_header(config: ConfigFile) -> ConfigFile {
 async fn uses(daemon: &Daemon, secret: &str) -> f64 {
     let series = format!("callwarden_webhook_secret_uses_total{{secret=\"{secret}\"}}");
     daemon.metrics().await.value(&series)
-}
-
-#[tokio::test]
-async fn behind_a_relay_the_standard_webhooks_scheme_holds() {
-    // The secret and its bytes, of the specification's own example.
-    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    let home = Home::new();
-    std::fs::write(home.path().join("webhook-secret"), secret).unwrap();
-    let config = ConfigFile::new().set("webhook.scheme", "standard-webhooks");
-    let daemon = Daemon::start_in(home, config).await;
-    let key = BASE64.decode(secret.trim_start_matches("whsec_").as_bytes()).unwrap();
-    let now = jiff::Timestamp::now().as_second();
-    let send = async |id: &str, at: i64, signed_id: &str| {
-        let text = body().to_string();
-        let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
-        mac.update(format!("{signed_id}.{at}.{text}").as_bytes());
-        let signature = format!("v1,{}", BASE64.encode(&mac.finalize().into_bytes()));
-        let mut request = Request::new("POST", "/webhooks/talkover")
-            .header("Content-Type", "application/json")
-            .header("webhook-id", id)
-            .header("webhook-timestamp", at.to_string())
-            .header("webhook-signature", format!("v1,AAAA {signature}"));
-        request.body = text.into_bytes();
-        request.send(daemon.addr()).await
-    };
-    is_taken(&send("msg_1", now, "msg_1").await);
-    is_refused(&send("msg_1", now - 600, "msg_1").await);
-    is_refused(&send("msg_2", now, "msg_1").await);
-    is_refused(&webhook(&daemon).send().await);
-    daemon.stop().await;
 }

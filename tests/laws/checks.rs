@@ -49,8 +49,6 @@ impl Witness {
             }
             Event::LookedUp { .. }
             | Event::Woke
-            | Event::PolicyChanged { .. }
-            | Event::Operator(_)
             | Event::Sending
             | Event::Shown { .. }
             | Event::Unlisted
@@ -118,7 +116,7 @@ impl World<'_> {
         }
         let now = self.now().mono.0;
         assert!(
-            self.told.may_stop(now, &self.policy.limits),
+            self.told.may_stop(now, &self.plan.policy.limits),
             "a request left early, at {now}: {:#?}, told {:#?}",
             change.next,
             self.told
@@ -128,7 +126,7 @@ impl World<'_> {
     }
 
     fn the_deadline_is_that_of_the_spec(&self, call: &Call) {
-        let expected = self.told.deadline(&self.policy.limits);
+        let expected = self.told.deadline(&self.plan.policy.limits);
         let found = call.deadline().map(|deadline| deadline.at.0);
         assert!(
             call.ended.is_some() || expected == found,
@@ -140,7 +138,7 @@ impl World<'_> {
     fn there_is_always_a_next_step(&self, call: &Call) {
         let now = self.now().mono.0;
         assert_eq!(call.stop.is_under_way(), self.witness.under_way > 0, "{call:#?}");
-        let wakes = call.wakeup(&self.policy).map(|at| at.0);
+        let wakes = call.wakeup(&self.plan.policy).map(|at| at.0);
         if call.ended.is_some() {
             assert_eq!(wakes, None, "a call that is over wakes");
             return;
@@ -158,7 +156,7 @@ impl World<'_> {
     }
 
     fn looking_again_changes_nothing(&self, call: &Call) {
-        let again = call.apply(&Event::Woke, self.now(), &self.policy);
+        let again = call.apply(&Event::Woke, self.now(), &self.plan.policy);
         assert!(again.effects.is_empty(), "effects twice: {:?}, {call:#?}", again.effects);
         assert_eq!(again.next.version, call.version, "a look is on record: {call:#?}");
         assert!(call.ended.is_some() || again.next == *call, "looking twice is not looking once");
@@ -187,8 +185,6 @@ impl World<'_> {
             Outcome::Completed | Outcome::NotConnected => told && !witness.accepted,
             Outcome::Raced => told && !witness.accepted && has_begun,
             Outcome::Stopped => (told || borne_out) && (witness.accepted || witness.lost),
-            // No rule of these plans observes, and no operator is at work.
-            Outcome::Observed | Outcome::Released => false,
             Outcome::Failed => witness.answered.is_some() || witness.disturbed,
         };
         assert!(is_borne_out, "{ended:?} rests on nothing: {witness:?}");
@@ -211,7 +207,7 @@ impl World<'_> {
         assert!(expected.contains(&taken), "{taken:?} instead of {expected:?}");
         self.witness.heard += 1;
 
-        let again = change.next.apply(event, self.now(), &self.policy);
+        let again = change.next.apply(event, self.now(), &self.plan.policy);
         let is_over = change.next.ended.is_some();
         let expected = if is_over { Received::Late } else { Received::Duplicate };
         assert_eq!(again.taken, Some(expected), "the same event, twice");
@@ -220,7 +216,7 @@ impl World<'_> {
     }
 
     fn giving_up_takes_its_time(&self, change: &Change) {
-        let give_up_after = self.policy.enforcement.give_up_after.as_micros();
+        let give_up_after = self.plan.policy.enforcement.give_up_after.as_micros();
         let give_up_after = i64::try_from(give_up_after).unwrap();
         let Witness { misled, under_way, disturbed, .. } = self.witness;
         let Some(first) = self.witness.answered.filter(|_| !disturbed) else { return };

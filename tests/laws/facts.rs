@@ -8,7 +8,7 @@ use callwarden::model::{
     ids::{AgentId, CallId},
     outcome::Outcome,
     platform::{Answer, Row, Status},
-    policy::{Enforcement, Limits, Policy, Rules},
+    policy::{Enforcement, Limits, Policy},
     time::{Moment, Mono, Wall},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -107,9 +107,7 @@ fn lenient() -> impl Strategy<Value = Policy> {
                 voicemail,
                 no_conversation,
                 after: vec![(kind, seconds(3_000))],
-                until: None,
             },
-            rules: Rules::default(),
             enforcement: Enforcement { confirm_within: seconds(30), give_up_after: seconds(3_600) },
             max_age: seconds(7_200),
         },
@@ -227,7 +225,6 @@ proptest! {
 fn lenient_total(limit: u64) -> Policy {
     Policy {
         limits: Limits { total: Some(seconds(limit)), ..Limits::default() },
-        rules: Rules::default(),
         enforcement: Enforcement { confirm_within: seconds(30), give_up_after: seconds(3_600) },
         max_age: seconds(7_200),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use callwarden::model::{
     event::EventKind,
     platform::{Answer, Failure},
-    policy::{Enforcement, Limits, Policy, Rules},
+    policy::{Enforcement, Limits, Policy},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -88,8 +88,6 @@ pub(crate) enum Mishap {
     Crash { same_boot: bool, forgets: bool },
     /// The wall clock steps.
     Step { minutes: i64 },
-    /// The limits change; the call is looked at in its turn.
-    Reload { limits: Limits, looked_at_after: Millis },
 }
 
 pub(crate) fn seconds(n: u64) -> Duration {
@@ -100,8 +98,7 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
     let truth = (option::of(0..60_000_i64), option::weighted(0.4, 1_000..300_000_i64));
     let heard = (vec(webhook(), 0..7), delivery(), option::of(0..60_000_i64), any::<bool>());
     let faults = (vec(attempt(), 1..8), vec(search(), 1..8), 0..900_000_i64);
-    let rest =
-        (vec((prop_oneof![0..120_000_i64, 0..900_000_i64], mishap()), 0..4), vec(5..100_u8, 1..8));
+    let rest = (vec((0..900_000_i64, mishap()), 0..4), vec(5..100_u8, 1..8));
     (policy(), truth, heard, faults, rest).prop_map(
         |(
             policy,
@@ -133,7 +130,6 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
 pub(crate) fn policy() -> impl Strategy<Value = Policy> {
     (limits(), 1..31_u64, 60..1_200_u64).prop_map(|(limits, confirm, give_up)| Policy {
         limits,
-        rules: Rules::default(),
         enforcement: Enforcement {
             confirm_within: Duration::from_secs(confirm),
             give_up_after: Duration::from_secs(give_up),
@@ -160,7 +156,6 @@ fn limits() -> impl Strategy<Value = Limits> {
             voicemail,
             no_conversation,
             after,
-            until: None,
         },
     )
 }
@@ -242,7 +237,5 @@ fn mishap() -> impl Strategy<Value = Mishap> {
         (any::<bool>(), any::<bool>())
             .prop_map(|(same_boot, forgets)| Mishap::Crash { same_boot, forgets }),
         (-300..300_i64).prop_map(|minutes| Mishap::Step { minutes }),
-        (limits(), 0..2_000_i64)
-            .prop_map(|(limits, looked_at_after)| Mishap::Reload { limits, looked_at_after }),
     ]
 }

@@ -45,12 +45,12 @@ impl Told {
         };
         let too_soon = |at: &Wall| {
             let is_doubted = self.doubted.contains(&(heard.kind, *at));
-            let makes_overdue = overdue(self.fix(*at, now)) && !overdue(arrival);
+            let makes_overdue = overdue(mark(*at, now)) && !overdue(arrival);
             !heard.kind.ends_call() && (is_doubted || makes_overdue)
         };
         let doubted = own.filter(too_soon);
         match own {
-            Some(at) if doubted.is_none() => self.events.push((heard.kind, self.fix(at, now))),
+            Some(at) if doubted.is_none() => self.events.push((heard.kind, mark(at, now))),
             Some(_) | None if self.repeats(heard.kind) => {}
             Some(_) | None => self.events.push((heard.kind, arrival)),
         }
@@ -64,9 +64,7 @@ impl Told {
 
     pub(crate) fn show(&mut self, row: &Row, now: Moment) {
         self.see(now);
-        // Rows show whole seconds, cut: the later instant holds.
-        let latest = |at: Wall| if at.0 % 1_000_000 == 0 { Wall(at.0 + 999_999) } else { at };
-        let started = row.started_at.map(|at| self.fix(latest(at).min(now.wall), now));
+        let started = row.started_at.map(|at| mark(at.min(now.wall), now));
         self.row_started = self.row_started.into_iter().chain(started).min_by_key(|at| at.wall);
         if matches!(row.status, Status::Answered | Status::InProgress) {
             let seen = Some(mark(now.wall, now));
@@ -78,9 +76,7 @@ impl Told {
         if !row.status.is_over() {
             self.unproven = false;
             let doubted = std::mem::take(&mut self.doubted);
-            for (kind, at) in doubted {
-                self.events.push((kind, self.fix(at, now)));
-            }
+            self.events.extend(doubted.into_iter().map(|(kind, at)| (kind, mark(at, now))));
         }
     }
 
@@ -109,16 +105,8 @@ impl Told {
     }
 
     fn by_limits(&self, limits: &Limits, with_ringing: bool) -> Option<i64> {
-        let Limits {
-            total,
-            ringing: _,
-            connected,
-            talking,
-            voicemail,
-            no_conversation,
-            after,
-            until: _,
-        } = limits;
+        let Limits { total, ringing: _, connected, talking, voicemail, no_conversation, after } =
+            limits;
         let first = |kind| self.first(kind);
         let is_talking = first(EventKind::ConversationStarted);
         let began = earliest([
@@ -186,15 +174,6 @@ impl Told {
 
     fn all(&self, kind: EventKind) -> impl Iterator<Item = Mark> + '_ {
         self.events.iter().filter(move |(known, _)| *known == kind).map(|(_, at)| *at)
-    }
-
-    /// An instant told again stays where it was first fixed on the boot clock, whatever the wall
-    /// clock did since.
-    fn fix(&self, at: Wall, now: Moment) -> Mark {
-        let Self { events, seen, row_started, row_answered, .. } = self;
-        let marks = events.iter().map(|(_, mark)| mark);
-        let mut known = marks.chain(seen).chain(row_started).chain(row_answered);
-        known.find(|mark| mark.wall == at.0).copied().unwrap_or_else(|| mark(at, now))
     }
 
     fn see(&mut self, now: Moment) {

@@ -6,7 +6,7 @@ use callwarden::model::{
     change::{Effect, Event},
     outcome::{ConfirmedBy, Outcome},
     platform::Answer,
-    policy::{Enforcement, Limits, Policy, Rules},
+    policy::{Enforcement, Limits, Policy},
     time::{Moment, Mono, Wall},
 };
 
@@ -58,8 +58,7 @@ const ENDED: &str = r#"{
     "facts": {
         "first_seen": 1700000000000000,
         "times": [["phone_call_ended", { "first": 1700000061000000, "last": 1700000061000000 }]],
-        "row_over": { "first": 1700000062000000, "last": 1700000062000000 },
-        "row_completed": true,
+        "row_end": { "at": 1700000062000000, "connected": true },
         "ended_reason": { "at": 1700000061000000, "value": "agent_ended" }
     },
     "stop": { "attempts": 1, "accepted": 1700000060500000 },
@@ -80,7 +79,6 @@ const LEAST: &str = r#"{
 fn policy() -> Policy {
     Policy {
         limits: Limits { total: Some(seconds(60)), ..Limits::default() },
-        rules: Rules::default(),
         enforcement: Enforcement { confirm_within: seconds(30), give_up_after: seconds(3_600) },
         max_age: seconds(7_200),
     }
@@ -99,7 +97,7 @@ fn a_row_as_it_is_stored_today_loads_and_is_stored_the_same() {
 fn a_stop_under_way_goes_on_after_a_restart_and_knows_that_its_answer_is_lost() {
     let call: Call = serde_json::from_str(STOPPING).unwrap();
     let now = Moment { wall: Wall(1_700_000_070_000_000), mono: Mono(90_070_000_000) };
-    let restored = call.apply(&Event::Restored { same_boot: true, context: None }, now, &policy());
+    let restored = call.apply(&Event::Restored { same_boot: true }, now, &policy());
     assert_eq!(restored.next.state(), State::Stopping);
     let requested = |effect: &Effect| matches!(effect, Effect::Request { .. });
     assert!(restored.effects.iter().any(requested), "{:?}", restored.effects);
@@ -117,8 +115,7 @@ fn a_deadline_survives_a_restart_by_the_boot_clock_or_else_by_the_wall_clock() {
     let call: Call = serde_json::from_str(STOPPING).unwrap();
     let an_hour_off = Moment { wall: Wall(1_700_003_610_000_000), mono: Mono(90_010_000_000) };
     let deadline = |same_boot| {
-        let restored =
-            call.apply(&Event::Restored { same_boot, context: None }, an_hour_off, &policy());
+        let restored = call.apply(&Event::Restored { same_boot }, an_hour_off, &policy());
         restored.next.deadline().unwrap().at
     };
     assert_eq!(deadline(true), Mono(90_060_000_000));
@@ -129,7 +126,7 @@ fn a_deadline_survives_a_restart_by_the_boot_clock_or_else_by_the_wall_clock() {
 fn a_call_that_is_over_stays_over_after_a_restart() {
     let call: Call = serde_json::from_str(ENDED).unwrap();
     let now = Moment { wall: Wall(1_700_009_000_000_000), mono: Mono(1_000_000) };
-    let restored = call.apply(&Event::Restored { same_boot: false, context: None }, now, &policy());
+    let restored = call.apply(&Event::Restored { same_boot: false }, now, &policy());
     assert!(restored.effects.is_empty());
     assert_eq!(restored.next.wakeup(&policy()), None);
     assert_eq!(restored.next.ended, call.ended);

@@ -45,15 +45,11 @@ async fn call(
     let id = call_id(id)?;
     match engine.call(&id).await.map_err(|_| unavailable())? {
         Some(call) => Ok(Json(call)),
-        None => Err(unknown_call(&id)),
+        None => Err(Problem::not_found(format!(
+            "no call {} is known: it was never heard of, or its end is older than store.history",
+            escaped(id.as_str()),
+        ))),
     }
-}
-
-pub(super) fn unknown_call(id: &CallId) -> Problem {
-    Problem::not_found(format!(
-        "no call {} is known: it was never heard of, or its end is older than store.history",
-        escaped(id.as_str()),
-    ))
 }
 
 async fn history(
@@ -65,7 +61,7 @@ async fn history(
     Ok(Json(page))
 }
 
-pub(super) fn call_id(path: Result<Path<String>, PathRejection>) -> Result<CallId, Problem> {
+fn call_id(path: Result<Path<String>, PathRejection>) -> Result<CallId, Problem> {
     let Path(text) = path.map_err(|rejection| {
         Problem::unprocessable(format!("the call's id in the path cannot be read: {rejection}"))
     })?;
@@ -74,7 +70,7 @@ pub(super) fn call_id(path: Result<Path<String>, PathRejection>) -> Result<CallI
     })
 }
 
-pub(super) fn unavailable() -> Problem {
+fn unavailable() -> Problem {
     Problem::unavailable(
         "the store cannot be read now: calls go on being watched; ask again, and see /health"
             .to_owned(),

@@ -4,7 +4,7 @@
 use std::{
     fmt,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -23,47 +23,31 @@ use crate::{
     telemetry::log::{Throttle, escaped},
 };
 
-/// What opens the admin API. Clones share it, so that a reload reaches them all.
+/// What opens the admin API.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// `admin.token`.
     pub token: AdminToken,
     /// `admin.hosts`: names besides loopback under which it may be asked.
-    hosts: Arc<RwLock<Vec<String>>>,
-}
-
-impl Access {
-    /// By this token, under these names besides loopback.
-    #[must_use]
-    pub fn new(token: &SecretString, hosts: Vec<String>) -> Self {
-        Self { token: AdminToken::new(token), hosts: Arc::new(RwLock::new(hosts)) }
-    }
-
-    /// From now on by this token, and under these names.
-    pub fn replace(&self, token: &SecretString, hosts: Vec<String>) {
-        *self.token.0.write().unwrap_or_else(PoisonError::into_inner) =
-            digest(token.expose_secret());
-        *self.hosts.write().unwrap_or_else(PoisonError::into_inner) = hosts;
-    }
+    pub hosts: Vec<String>,
 }
 
 /// The admin token, kept as a digest: it can be compared, never shown.
 #[derive(Clone)]
-pub struct AdminToken(Arc<RwLock<[u8; 32]>>);
+pub struct AdminToken([u8; 32]);
 
 impl AdminToken {
     /// The token of a secret.
     #[must_use]
     pub fn new(secret: &SecretString) -> Self {
-        Self(Arc::new(RwLock::new(digest(secret.expose_secret()))))
+        Self(digest(secret.expose_secret()))
     }
 
     /// Whether a request with these headers bears it. The time it takes tells nothing of the token,
     /// for digests are compared, in constant time.
     #[must_use]
     pub fn borne_by(&self, headers: &HeaderMap) -> bool {
-        let ours = *self.0.read().unwrap_or_else(PoisonError::into_inner);
-        bearer(headers).is_some_and(|told| digest(told).ct_eq(&ours).into())
+        bearer(headers).is_some_and(|told| digest(told).ct_eq(&self.0).into())
     }
 }
 
@@ -96,14 +80,9 @@ impl Door {
         Self { access, refusals: Refusals::default(), told: Throttle::default() }
     }
 
-    /// Whether a request was meant for us, by one of our own pages or by no page at all.
-    pub(super) fn is_meant(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-        let host = self.host(uri, headers)?;
-        origin(headers, &host)
-    }
-
     pub(super) fn admit(&self, uri: &Uri, headers: &HeaderMap, now: Mono) -> Result<(), Problem> {
-        self.is_meant(uri, headers)?;
+        let host = self.host(uri, headers)?;
+        origin(headers, &host)?;
         if self.access.token.borne_by(headers) {
             return Ok(());
         }
@@ -134,14 +113,11 @@ impl Door {
         Ok(authority)
     }
 
-    fn hosts(&self) -> RwLockReadGuard<'_, Vec<String>> {
-        self.access.hosts.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn is_ours(&self, authority: &Authority) -> bool {
         let host = authority.host();
         let listed = |name: &String| name.eq_ignore_ascii_case(host);
-        !authority.as_str().contains('@') && (is_loopback(host) || self.hosts().iter().any(listed))
+        !authority.as_str().contains('@')
+            && (is_loopback(host) || self.access.hosts.iter().any(listed))
     }
 }
 

@@ -1,5 +1,5 @@
 //! The admin API (spec §10): a listener of its own, a bearer token, and problems as RFC 9457 has
-//! them. `operate` changes calls, `stream` tells of changes, `page` is for people.
+//! them. What changes calls, the stream and the page have their place here too.
 
 use std::sync::Arc;
 
@@ -11,35 +11,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use tokio_util::task::TaskTracker;
-
 pub use self::auth::{Access, AdminToken};
 use self::{auth::Door, problem::Problem};
 use crate::{engine::Engine, model::time::Mono, telemetry::log::escaped};
 
 mod api;
 mod auth;
-mod body;
-mod openapi;
-mod operate;
-mod page;
 mod problem;
 mod query;
-mod stream;
 
 /// All that is served on `[admin].listen`.
-///
-/// What operators do runs as tasks of `tasks`, apart from their connections: a client that hangs up
-/// undoes nothing.
-pub fn router(engine: Engine, access: Access, tasks: TaskTracker) -> Router {
+pub fn router(engine: Engine, access: Access) -> Router {
     let clock = engine.clone();
     let now = move || clock.clock().now().mono;
-    let routes = api::routes()
-        .merge(openapi::routes())
-        .with_state(engine.clone())
-        .merge(operate::routes(engine.clone(), tasks))
-        .merge(stream::routes(engine));
-    guarded(routes.merge(page::routes()), access, now)
+    guarded(api::routes().with_state(engine), access, now)
 }
 
 /// `routes` behind the door; what no route takes is a problem like any other.
@@ -50,13 +35,7 @@ fn guarded(
 ) -> Router {
     let door = Arc::new(Door::new(access));
     let guard = move |request: Request, next: Next| {
-        let (uri, headers) = (request.uri(), request.headers());
-        // The page's files are the same for everybody and say nothing of calls.
-        let admitted = if page::has(uri.path()) {
-            door.is_meant(uri, headers)
-        } else {
-            door.admit(uri, headers, now())
-        };
+        let admitted = door.admit(request.uri(), request.headers(), now());
         async move {
             match admitted {
                 Ok(()) => next.run(request).await,
@@ -73,7 +52,7 @@ fn guarded(
 
 async fn no_route(uri: Uri) -> Problem {
     Problem::not_found(format!(
-        "there is nothing at {}: /api/openapi.json names all there is",
+        "there is nothing at {}: the API's paths begin with /api/calls or /api/history",
         escaped(uri.path()),
     ))
 }

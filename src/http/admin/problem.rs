@@ -15,8 +15,6 @@ use serde_json::json;
 pub(super) struct Problem {
     pub(super) status: StatusCode,
     pub(super) detail: String,
-    /// Where the call stands, if that is what stands against it.
-    pub(super) state: Option<&'static str>,
 }
 
 impl Problem {
@@ -49,29 +47,21 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
-    /// A call in this state cannot be told so.
-    pub(super) fn conflict(detail: String, state: &'static str) -> Self {
-        Self { state: Some(state), ..Self::new(StatusCode::CONFLICT, detail) }
-    }
-
-    pub(super) fn new(status: StatusCode, detail: String) -> Self {
-        Self { status, detail, state: None }
+    fn new(status: StatusCode, detail: String) -> Self {
+        Self { status, detail }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self { status, detail, state } = self;
-        let mut body = json!({
+        let Self { status, detail } = self;
+        let body = json!({
             // The status says it all: RFC 9457 §4.2.1.
             "type": "about:blank",
             "title": status.canonical_reason().unwrap_or("Error"),
             "status": status.as_u16(),
             "detail": detail,
         });
-        if let Some((members, state)) = body.as_object_mut().zip(state) {
-            members.insert("state".to_owned(), state.into());
-        }
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 
 use super::problem::Problem;
 use crate::{
-    config::duration,
     model::{
         ids::AgentId,
         time::{Moment, Wall},
@@ -109,7 +108,7 @@ fn since(value: &str, now: Moment) -> Result<Wall, Problem> {
     if let Ok(at) = value.parse::<Timestamp>() {
         return Ok(Wall(at.as_microsecond()));
     }
-    match duration::parsed(value) {
+    match humantime::parse_duration(value) {
         Ok(ago) => Ok(now.wall.before(ago)),
         Err(_) => Err(bad(
             "since",

@@ -29,7 +29,10 @@ impl House {
     fn new() -> Self {
         let clock = Arc::new(AtomicI64::new(10_000_000));
         let hands = Arc::clone(&clock);
-        let access = Access::new(&SecretString::from(TOKEN), vec!["Warden.example".to_owned()]);
+        let access = Access {
+            token: AdminToken::new(&SecretString::from(TOKEN)),
+            hosts: vec!["Warden.example".to_owned()],
+        };
         let routes = Router::new().route("/api/calls", get(|| async { "in" }));
         let router = guarded(routes, access, move || Mono(hands.load(Ordering::Relaxed)));
         Self { router, clock }

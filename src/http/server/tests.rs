@@ -158,33 +158,6 @@ async fn a_stop_answers_what_is_in_flight_and_takes_no_more() {
     assert!(running.connections.is_empty());
 }
 
-/// A restart refused the webhooks that a kept connection had just sent.
-#[tokio::test]
-async fn a_stop_answers_what_an_idle_connection_sends_before_it_can_know() {
-    let limits = Limits { linger: PATIENCE, ..Limits::new(8) };
-    let running = start(Router::new(), limits).await;
-    let mut fresh = send(running.address, b"").await;
-    let mut kept = send(running.address, b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    let mut first = [0; 512];
-    assert_ne!(kept.read(&mut first).await.unwrap(), 0);
-    while running.connections.len() < 2 {
-        tokio::task::yield_now().await;
-    }
-    running.stop.cancel();
-    // The connections hear of it before they hear of what is sent next.
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
-    for stream in [&mut fresh, &mut kept] {
-        stream.write_all(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    }
-    for stream in [fresh, kept] {
-        let answer = rest(stream).await;
-        assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
-    }
-    timeout(PATIENCE, running.server).await.unwrap().unwrap();
-}
-
 #[tokio::test]
 async fn a_stop_cuts_what_does_not_end() {
     let (app, entered, _) = waiting_route();

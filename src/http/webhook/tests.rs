@@ -25,6 +25,7 @@ const PATH: &str = "/webhooks/talkover";
 
 struct Running {
     address: SocketAddr,
+    connections: TaskTracker,
     events: TaskTracker,
     answered: Arc<Mutex<Vec<Delivery>>>,
 }
@@ -55,15 +56,16 @@ where
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let connections = TaskTracker::new();
     TaskTracker::new().spawn(serve(
         listener,
         app,
         Limits::new(64),
-        TaskTracker::new(),
+        connections.clone(),
         CancellationToken::new(),
         || {},
     ));
-    Running { address, events, answered }
+    Running { address, connections, events, answered }
 }
 
 async fn start_with(answer: Result<Received, Refusal>) -> Running {
@@ -259,6 +261,9 @@ async fn a_client_that_hangs_up_undoes_nothing() {
     let stream = running.send(signed("POST", PATH, STARTED).as_bytes()).await;
     entered.notified().await;
     drop(stream);
+    while !running.connections.is_empty() {
+        tokio::task::yield_now().await;
+    }
     go.notify_one();
     running.events.close();
     running.events.wait().await;

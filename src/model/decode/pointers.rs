@@ -163,31 +163,10 @@ impl Pointer {
         Ok(Self { text: text.into(), tokens })
     }
 
-    /// The pointer that goes down by these names.
-    #[must_use]
-    pub fn by_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
-        let tokens: Box<[Box<str>]> = names.into_iter().map(Into::into).collect();
-        let escaped = |name: &str| name.replace('~', "~0").replace('/', "~1");
-        let text: String = tokens.iter().map(|token| format!("/{}", escaped(token))).collect();
-        Self { text: text.into(), tokens }
-    }
-
     /// The pointer as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
-    }
-
-    /// The names that it goes down by.
-    pub fn tokens(&self) -> impl Iterator<Item = &str> {
-        self.tokens.iter().map(|token| &**token)
-    }
-
-    /// What is left of it below the member `name` of the root; `None` where it leads elsewhere.
-    #[must_use]
-    pub fn below(&self, name: &str) -> Option<Self> {
-        let (first, rest) = self.tokens.split_first()?;
-        (**first == *name).then(|| Self::by_names(rest.iter().map(|token| &**token)))
     }
 
     /// The value that it points to.

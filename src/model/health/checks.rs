@@ -224,16 +224,6 @@ pub(super) fn clock(vitals: &Vitals) -> Check {
     .with("offset_seconds", offset)
 }
 
-pub(super) fn config(vitals: &Vitals) -> Check {
-    match &vitals.config_refused {
-        None => Check::pass(),
-        Some(why) => Check::warn(format!(
-            "the config was to be read anew and was refused, so the old one is in force: {why}; \
-             mend the file (callwarden check) and reload"
-        )),
-    }
-}
-
 /// All that was found: none of it hides another.
 fn all<const N: usize>(found: [Option<Check>; N]) -> Check {
     found.into_iter().flatten().reduce(Check::and).unwrap_or_else(Check::pass)

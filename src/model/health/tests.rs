@@ -143,24 +143,6 @@ fn what_is_switched_off_passes_and_says_so() {
 }
 
 #[test]
-fn a_line_says_how_things_stand() {
-    assert_eq!(with(|_| {}).in_a_line(), "3 calls, 0 stops under way; all is well");
-    let health = with(|v| {
-        v.calls.live = 0;
-        v.calls.stopping = 1;
-        v.calls.overdue = 1;
-        v.calls.oldest_overdue = Some(ago(90));
-        v.webhooks.late = 1;
-        v.timer_lag = Duration::from_secs(6);
-    });
-    assert_eq!(
-        health.in_a_line(),
-        "1 call, 1 stop under way, 1 overdue for up to 90 s; fail timer: the timer runs 6s late, \
-         and so do stops: give the daemon more CPU, or find what starves it"
-    );
-}
-
-#[test]
 fn overdue_calls_are_told_with_their_age() {
     let health = with(|v| {
         v.calls.stopping = 2;

@@ -29,8 +29,6 @@ pub struct Vitals {
     pub timer_lag: Duration,
     /// The listing of active calls; `None` where it is switched off.
     pub reconcile: Option<ReconcileVitals>,
-    /// Why the last reload of the config was refused; `None` if it was not.
-    pub config_refused: Option<String>,
     /// The platform's clock less ours, once an answer told it.
     pub clock_offset: Option<SignedDuration>,
 }
@@ -199,7 +197,6 @@ impl Vitals {
                 last_complete: Some(ago(30)),
                 unlisted: 0,
             }),
-            config_refused: None,
             clock_offset: Some(SignedDuration::from_millis(-300)),
         }
     }

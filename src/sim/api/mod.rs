@@ -1,5 +1,5 @@
 //! The platform's API, as `/api/v1` serves it. Bodies are read leniently and answered in the
-//! contract's shapes; whatever befalls a request befalls it in the [`gate`].
+//! contract's shapes; whatever befalls a request befalls it in the [gate](super::gate).
 
 mod agents;
 mod calls;

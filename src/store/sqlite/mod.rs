@@ -9,7 +9,6 @@ mod lock;
 mod migrate;
 mod open;
 mod read;
-mod salvage;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -28,7 +27,6 @@ use std::{
 
 use rusqlite::Connection;
 
-pub use self::salvage::{Salvaged, salvage};
 use self::{read::Reader, slot::Slot, worker::Worker, write::Writer};
 use super::{Batch, Committed, HistoryQuery, LiveCursor, LivePage, Row, StoreError};
 use crate::model::{ids::CallId, time::Wall};

@@ -103,7 +103,7 @@ fn prepared(path: &Path, mode: OpenFlags, pragmas: &str) -> Result<Connection, S
 }
 
 /// Never creates the file: one that vanished while we run is missed, not replaced by an empty one.
-pub(super) fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
+fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(PATIENCE)?;
     Ok(connection)

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, process, str};
 
-use super::{Home, config::FileLimit};
+use super::Home;
 
 /// A run of the binary with an environment that holds nothing of the test's.
 pub(crate) struct Command {
@@ -58,23 +58,8 @@ impl Output {
 }
 
 /// The binary, its environment bare.
-pub(crate) fn binary() -> process::Command {
+pub(super) fn binary() -> process::Command {
     let mut command = process::Command::new(env!("CARGO_BIN_EXE_callwarden"));
     command.env_clear().stdin(process::Stdio::null());
-    command
-}
-
-/// The binary, its files limited: a shell ignores the signal by which such a limit kills, for what
-/// it becomes.
-pub(super) fn limited(files: Option<FileLimit>) -> process::Command {
-    let limit = match files {
-        None => return binary(),
-        Some(FileLimit::Later) => String::new(),
-        Some(FileLimit::Blocks(most)) => format!("ulimit -S -f {most};"),
-    };
-    let mut command = process::Command::new("/bin/sh");
-    let script = format!("trap '' XFSZ; {limit} exec \"$0\" \"$@\"");
-    command.env_clear().stdin(process::Stdio::null());
-    command.args(["-c", &script, env!("CARGO_BIN_EXE_callwarden")]);
     command
 }

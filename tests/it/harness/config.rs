@@ -67,22 +67,10 @@ pub(crate) struct ConfigFile {
     table: Table,
     /// Variables of the daemon's environment.
     pub(super) env: Vec<(String, String)>,
-    /// How its files are limited from the start, if they are to be limited at all.
-    pub(super) files: Option<FileLimit>,
-}
-
-/// What the daemon's files may grow to (`RLIMIT_FSIZE`): writes beyond fail, as on a full disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FileLimit {
-    /// No limit yet; [`Daemon::limit_files`](super::Daemon::limit_files) may set one.
-    Later,
-    /// So many blocks of 512 bytes from the start.
-    Blocks(u64),
 }
 
 impl ConfigFile {
-    /// Every listener on a free port, signed webhooks, a platform that nobody is and whose calls are
-    /// not listed, `total = "30m"`.
+    /// Every listener on a free port, signed webhooks, a platform that nobody is, `total = "30m"`.
     pub(crate) fn new() -> Self {
         let usual = r#"
             [server]
@@ -99,12 +87,10 @@ impl ConfigFile {
             secret = { file = "webhook-secret" }
             [store]
             url = "sqlite:callwarden.db"
-            [enforcement]
-            reconcile_every = "0s"
             [limits]
             total = "30m"
         "#;
-        Self { table: usual.parse().unwrap(), env: Vec::new(), files: None }
+        Self { table: usual.parse().unwrap(), env: Vec::new() }
     }
 
     /// Asks this platform.
@@ -143,18 +129,6 @@ impl ConfigFile {
     /// A variable of the daemon's environment, `RUST_LOG` for one.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// The daemon outlives a write beyond the limit of its files.
-    pub(crate) fn limitable(mut self) -> Self {
-        self.files.get_or_insert(FileLimit::Later);
-        self
-    }
-
-    /// No file of the daemon's may grow beyond this from its start on, in units of 512 bytes.
-    pub(crate) fn file_limit(mut self, blocks: u64) -> Self {
-        self.files = Some(FileLimit::Blocks(blocks));
         self
     }
 

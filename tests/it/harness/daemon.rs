@@ -1,17 +1,17 @@
 //! `callwarden run` as a process.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
-    process::{self, Child, Stdio},
+    net::SocketAddr,
+    process::{Child, Stdio},
     thread,
 };
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Answer, ConfigFile, GLANCE, Home, Line, Metrics, PATIENCE, Request, Webhook, command,
+    Answer, ConfigFile, GLANCE, Home, Line, Metrics, PATIENCE, Request, Webhook, command::binary,
     config::secret, log::Log, webhook,
 };
 
@@ -37,28 +37,7 @@ impl Daemon {
 
     /// Starts one in that folder, on the store that is there, and waits until it is ready.
     pub(crate) async fn start_in(home: Home, config: ConfigFile) -> Self {
-        Self::start_expecting(home, config, &[]).await
-    }
-
-    /// Starts one that will log these errors, as [`expect_error`](Self::expect_error) has it.
-    pub(crate) async fn start_expecting(home: Home, config: ConfigFile, errors: &[&str]) -> Self {
         let mut daemon = Self::spawn(home, config);
-        errors.iter().for_each(|error| daemon.expect_error(error));
-        daemon.until_ready().await
-    }
-
-    /// Starts `launched`, a command of the binary as [`launch`](Self::launch) takes it, and waits
-    /// until it is ready.
-    pub(crate) async fn start_as(
-        home: Home,
-        config: ConfigFile,
-        launched: impl FnOnce(process::Command) -> process::Command,
-    ) -> Self {
-        Self::launch(home, config, launched).until_ready().await
-    }
-
-    async fn until_ready(self) -> Self {
-        let mut daemon = self;
         let ready = daemon.log.until(|line| line.field("message") == "ready").await;
         assert!(ready.is_some(), "it did not start:\n{}", daemon.log.text());
         for line in daemon.log.lines() {
@@ -69,34 +48,22 @@ impl Daemon {
                 _ => {}
             }
         }
-        if daemon.addr.ip().is_unspecified() {
-            daemon.addr.set_ip(Ipv4Addr::LOCALHOST.into());
-        }
         assert_ne!(daemon.addr.port(), 0, "no line names the port:\n{}", daemon.log.text());
         daemon
     }
 
     /// Starts one and waits for nothing: for daemons that are not to come up.
     pub(crate) fn spawn(home: Home, config: ConfigFile) -> Self {
-        Self::launch(home, config, |command| command)
-    }
-
-    /// Like [`spawn`](Self::spawn), by the command that `launched` makes of the usual one.
-    pub(crate) fn launch(
-        home: Home,
-        config: ConfigFile,
-        launched: impl FnOnce(process::Command) -> process::Command,
-    ) -> Self {
         let path = home.write(&config);
-        let mut command = command::limited(config.files);
-        command
-            .args(["run", "--config"])
+        let mut child = binary()
+            .args(["run", "--log-format", "json", "--config"])
             .arg(path)
             .current_dir(home.path())
             .envs(config.env)
             .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut child = launched(command).spawn().unwrap();
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let log = Log::follow(child.stderr.take().unwrap());
         Self {
             child,
@@ -109,7 +76,7 @@ impl Daemon {
         }
     }
 
-    /// Where webhooks, health and metrics are; over loopback where it listens on all addresses.
+    /// Where webhooks, health and metrics are, by loopback.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -216,14 +183,6 @@ impl Daemon {
     /// Announces ERROR lines that hold this text.
     pub(crate) fn expect_error(&mut self, text: &str) {
         self.expected_errors.push(text.to_owned());
-    }
-
-    /// From now on none of its files may grow beyond so many bytes, or grow as they like; the config
-    /// must be [`limitable`](ConfigFile::limitable).
-    pub(crate) fn limit_files(&self, most: Option<u64>) {
-        let pid = Pid::from_raw(self.child.id().try_into().unwrap());
-        let limit = Rlimit { current: most, maximum: None };
-        prlimit(pid, Resource::Fsize, limit).unwrap();
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -26,11 +26,8 @@
 //!   starts anew on the same store.
 //! - **Log**: `daemon.until_logged(text)`, `daemon.log()`. An ERROR line fails the test at its end,
 //!   unless `daemon.expect_error(text)` announced it. A test that leaves its daemon running fails.
-//! - **Browser**: [`Browser`] is a real Chromium; it looks (`until`), clicks and types, and tells what
-//!   its console was told. `CALLWARDEN_SCREENSHOTS=folder` keeps its pictures.
 //! - **Commands**: [`Command`] runs any other subcommand to its end.
 
-mod browser;
 mod command;
 mod config;
 mod daemon;
@@ -38,24 +35,19 @@ mod http;
 mod log;
 mod metrics;
 mod platform;
-mod proxy;
 mod webhook;
-mod witness;
 
 use std::time::Duration;
 
 pub(crate) use self::{
-    browser::Browser,
-    command::{Command, Output, binary},
+    command::{Command, Output},
     config::{ConfigFile, Home, SECRETS},
     daemon::Daemon,
     http::{Answer, Request, exchange},
     log::Line,
     metrics::Metrics,
     platform::Platform,
-    proxy::Proxy,
-    webhook::{Encoding, Webhook, event as webhook_event, sign},
-    witness::{micros, micros_of, now_and},
+    webhook::{Encoding, Webhook, sign},
 };
 
 /// How long anything awaited may take before the test gives up: generous, for a busy machine.

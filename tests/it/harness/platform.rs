@@ -1,7 +1,5 @@
 //! The simulated platform, in the test's process.
 
-use std::net::SocketAddr;
-
 use callwarden::sim::{Control, Script, Sim, SimOptions, Wait, WebhookTarget};
 
 use super::{Daemon, PATIENCE, config::secret};
@@ -40,10 +38,6 @@ impl Platform {
         let sim = Sim::start(options).await.unwrap();
         let control = sim.control();
         Self { sim, control }
-    }
-
-    pub(crate) fn addr(&self) -> SocketAddr {
-        self.sim.addr()
     }
 
     pub(crate) fn base_url(&self) -> String {

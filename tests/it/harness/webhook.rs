@@ -115,6 +115,6 @@ impl Webhook {
 }
 
 /// The body of an event, `kind` being `phone_call_started` or the like, of `agent-1`, without a time.
-pub(crate) fn event(kind: &str, call: &str) -> Value {
+pub(super) fn event(kind: &str, call: &str) -> Value {
     json!({"event": format!("event_{kind}"), "call_id": call, "agent_id": "agent-1"})
 }
