@@ -66,9 +66,9 @@ impl Why {
             (Self::Agent, 1) => 1,
             (Self::Agent, 2) | (_, 1) => 5,
             (_, 2) | (Self::Agent, 3) => 15,
-            // Nothing hangs on it, and nobody shows the call: ask ever more seldom.
+            // Nobody shows the call: ask more seldom, but soon enough once the platform is well again.
             (Self::Shown | Self::Silence | Self::Unlisted | Self::Start, nth) => {
-                60 * u64::from(nth - 2).min(30)
+                60 * u64::from(nth - 2).min(4)
             }
             _ => 60,
         };
