@@ -412,8 +412,11 @@ impl Calls {
         if call.stop.intent != before.stop.intent {
             entry.intended = call.version;
         }
-        self.tell_timer(entry.wakeup, call, &policy);
-        entry.wakeup = call.wakeup(&policy);
+        let wakeup = call.wakeup(&policy);
+        if wakeup != entry.wakeup {
+            self.wakeups.arm(&call.id, wakeup);
+            entry.wakeup = wakeup;
+        }
         let send = self.hand_on(call, effects);
         match (before.ended.is_some(), call.ended.is_some()) {
             (false, true) => {
@@ -428,13 +431,6 @@ impl Calls {
         }
         self.tally.moved(&before, call);
         Changed { call: call.clone(), ticket: None, taken, notes, send }
-    }
-
-    fn tell_timer(&self, told: Option<Mono>, call: &Call, policy: &Policy) {
-        let wakeup = call.wakeup(policy);
-        if wakeup != told {
-            self.wakeups.arm(&call.id, wakeup);
-        }
     }
 
     /// Queues what is to be queued; gives back what is to leave at once.
