@@ -29,6 +29,9 @@ use crate::{
 
 /// How long past its deadline a request waits for its intent to be durable (spec §7).
 const INTENT_WAIT: Duration = Duration::from_millis(100);
+/// How long requests wait for others to be written (the quota outlives a crash), before the store
+/// is taken for slow and holds nothing back.
+const RECORD_WAIT: Duration = Duration::from_millis(100);
 /// How often the loop shows that it turns.
 const BEAT: Duration = Duration::from_secs(1);
 /// How soon to look again while look-ups wait for a page.
@@ -46,19 +49,27 @@ pub(crate) struct Dispatcher {
     pulse: Pulse,
     /// Until then listings alone leave, unless a first pass is over before.
     opening: Option<Mono>,
+    /// The store did not write requests in time, and has not caught up since.
+    store_is_slow: bool,
 }
 
 impl Dispatcher {
     pub(super) fn new(shared: Arc<Shared>, requests: TaskTracker, pulse: Pulse) -> Self {
-        Self { shared, requests, pulse, opening: None }
+        Self { shared, requests, pulse, opening: None, store_is_slow: false }
     }
 
     /// Lets requests go until told to stop; those under way go on.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
+        // Whoever waits for the requests waits for the last one that leaves here.
+        let _still_runs = self.requests.token();
         if self.shared.reconciles() {
             self.opening = Some(self.now().mono.after(OPENING));
         }
         while !stop.is_cancelled() {
+            let may_leave = stop.run_until_cancelled(self.await_records()).await;
+            if may_leave.is_none() {
+                break;
+            }
             let now = self.now();
             self.pulse.beat(now.mono);
             let poll = self.shared.quota().poll(now.mono);
@@ -83,6 +94,16 @@ impl Dispatcher {
                 () = self.shared.desk.changed() => {}
                 () = tokio::time::sleep(wait) => {}
             }
+        }
+    }
+
+    /// Waits until a crash now would not forget more requests than a restart counts.
+    async fn await_records(&mut self) {
+        let ledger = &self.shared.ledger;
+        if ledger.has_room() {
+            self.store_is_slow = false;
+        } else if !self.store_is_slow {
+            self.store_is_slow = tokio::time::timeout(RECORD_WAIT, ledger.room()).await.is_err();
         }
     }
 

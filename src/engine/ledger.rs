@@ -1,7 +1,12 @@
-//! What the store has yet to hear of: the calls that changed, and who waits for that to be durable.
+//! What the store has yet to hear of: the calls that changed, who waits for that to be durable, and
+//! the requests that left.
 //!
 //! Written under the call's lock, emptied by the loop in `persist`. It holds ids, not changes: ten
 //! events of a call fold into one write, and what failed just stays.
+//!
+//! A request is written behind, so a crash forgets the last few. The store is therefore told ahead
+//! how many may leave unwritten, and no more do: a restart counts them all as sent (spec §7
+//! *Requests recorded in the store count after a restart*).
 
 use std::{
     collections::HashSet,
@@ -11,7 +16,7 @@ use std::{
     },
 };
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::model::{ids::CallId, time::Wall};
 
@@ -21,6 +26,21 @@ pub(super) struct Ledger {
     pending: Mutex<Pending>,
     told: Notify,
     failing: AtomicBool,
+    unwritten: watch::Sender<Unwritten>,
+}
+
+/// Requests that left and are not written.
+#[derive(Clone, Copy, Default)]
+struct Unwritten {
+    count: usize,
+    /// How many there may be, as the store knows it.
+    most: u32,
+}
+
+impl Unwritten {
+    fn has_room(self) -> bool {
+        self.count < usize::try_from(self.most).unwrap_or(usize::MAX)
+    }
 }
 
 /// All that waits to be written.
@@ -31,6 +51,8 @@ pub(super) struct Pending {
     pub(super) joined_away: Vec<CallId>,
     /// When requests left.
     pub(super) requests: Vec<Wall>,
+    /// How many requests may be unwritten from now on, where the store does not know it yet.
+    pub(super) most_unwritten: Option<u32>,
     pub(super) waiters: Vec<Waiter>,
 }
 
@@ -74,7 +96,41 @@ impl Ledger {
 
     /// A request left for the platform.
     pub(super) fn request(&self, at: Wall) {
+        self.unwritten.send_modify(|unwritten| unwritten.count += 1);
         self.with(|pending| pending.requests.push(at));
+    }
+
+    /// From now on so many requests may leave before they are written; more of them than before
+    /// only once the store knows it.
+    pub(super) fn allow_unwritten(&self, most: u32) {
+        self.with(|pending| {
+            pending.most_unwritten = Some(most);
+            self.unwritten.send_modify(|unwritten| unwritten.most = unwritten.most.min(most));
+        });
+    }
+
+    /// Whether a request may leave before others are written. A failing store holds nothing back.
+    pub(super) fn has_room(&self) -> bool {
+        self.is_failing() || self.unwritten.borrow().has_room()
+    }
+
+    /// Waits until a request [may leave](Self::has_room).
+    pub(super) async fn room(&self) {
+        let mut unwritten = self.unwritten.subscribe();
+        let room = unwritten.wait_for(|unwritten| self.is_failing() || unwritten.has_room());
+        // It ends with the ledger alone, which outlives this.
+        drop(room.await);
+    }
+
+    /// What was taken is written.
+    pub(super) fn written(&self, requests: usize, most_unwritten: Option<u32>) {
+        self.with(|pending| {
+            let told = most_unwritten.filter(|_| pending.most_unwritten.is_none());
+            self.unwritten.send_modify(|unwritten| {
+                unwritten.count -= requests;
+                unwritten.most = told.unwrap_or(unwritten.most);
+            });
+        });
     }
 
     /// The call is to be written, and somebody waits for that: the ticket says whether it is
@@ -105,6 +161,7 @@ impl Ledger {
                 waiters = std::mem::take(&mut pending.waiters);
             }
         });
+        self.unwritten.send_modify(|_| {});
         waiters.into_iter().for_each(|waiter| waiter.tell(false));
     }
 
@@ -139,14 +196,15 @@ impl Ledger {
         pending.waiters = left;
         let joined_away = std::mem::take(&mut pending.joined_away);
         let requests = std::mem::take(&mut pending.requests);
+        let most_unwritten = pending.most_unwritten.take();
         drop(pending);
         self.told.notify_one();
-        Pending { dirty: taken, joined_away, requests, waiters }
+        Pending { dirty: taken, joined_away, requests, most_unwritten, waiters }
     }
 
     /// Puts back what could not be written; those who waited are told so.
     pub(super) fn put_back(&self, failed: Pending) {
-        let Pending { dirty, joined_away, requests, waiters } = failed;
+        let Pending { dirty, joined_away, requests, most_unwritten, waiters } = failed;
         self.with(|pending| {
             pending.dirty.extend(dirty);
             pending.joined_away.extend(joined_away);
@@ -154,6 +212,8 @@ impl Ledger {
             // While the store is down these are of use for two hours at most, and bounded.
             let excess = pending.requests.len().saturating_sub(100_000);
             pending.requests.drain(..excess);
+            self.unwritten.send_modify(|unwritten| unwritten.count -= excess);
+            pending.most_unwritten = pending.most_unwritten.or(most_unwritten);
         });
         waiters.into_iter().for_each(|waiter| waiter.tell(false));
     }
@@ -161,7 +221,12 @@ impl Ledger {
     /// Nothing is left to write.
     pub(super) fn is_empty(&self) -> bool {
         let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.dirty.is_empty() && pending.joined_away.is_empty() && pending.waiters.is_empty()
+        let Pending { dirty, joined_away, requests, most_unwritten, waiters } = &*pending;
+        dirty.is_empty()
+            && joined_away.is_empty()
+            && requests.is_empty()
+            && most_unwritten.is_none()
+            && waiters.is_empty()
     }
 
     fn with(&self, change: impl FnOnce(&mut Pending)) {

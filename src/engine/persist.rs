@@ -1,7 +1,11 @@
 //! The write-behind: what changed is written in one commit after another, each taking all that
 //! waits (spec §8). While the store fails nothing is dropped, and it is tried every second.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -102,6 +106,10 @@ impl Persist {
                 () = stop.cancelled() => break,
             }
         }
+        if self.shared.is_loaded.load(Ordering::Acquire) {
+            // No request leaves any more.
+            self.shared.ledger.allow_unwritten(0);
+        }
         while !self.shared.ledger.is_empty() && self.failing_since.is_none() {
             self.write().await;
         }
@@ -140,8 +148,9 @@ impl Persist {
             rows: rows.collect(),
             joined_away: pending.joined_away.clone(),
             requests: pending.requests.clone(),
+            unwritten_requests: pending.most_unwritten,
         };
-        if batch.rows.is_empty() && batch.joined_away.is_empty() && batch.requests.is_empty() {
+        if batch.is_empty() {
             pending.waiters.into_iter().for_each(|waiter| waiter.tell(true));
             return Ok(());
         }
@@ -161,6 +170,7 @@ impl Persist {
     }
 
     fn committed(&self, pending: Pending, snapshots: &[Snapshot], committed: &Committed) {
+        self.shared.ledger.written(pending.requests.len(), pending.most_unwritten);
         let refused: HashSet<&CallId> = committed.refused.iter().map(|row| &row.id).collect();
         for row in &committed.refused {
             error!(

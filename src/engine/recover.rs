@@ -7,7 +7,7 @@ use tracing::{error, info};
 
 use super::{Shared, persist};
 use crate::{
-    model::ids::CallId,
+    model::{ids::CallId, quota},
     store::{HistoryQuery, StoreError},
 };
 
@@ -21,7 +21,6 @@ const ALARM: Duration = Duration::from_secs(3600);
 /// Loads all calls without outcome, and what else an earlier life left: requests that count
 /// against the quota, and stops that failed lately.
 pub(super) async fn everything(shared: &Shared) -> Result<(), StoreError> {
-    let now = shared.clock.now();
     let mut place = None;
     let mut loaded = 0_usize;
     loop {
@@ -55,11 +54,23 @@ pub(super) async fn everything(shared: &Shared) -> Result<(), StoreError> {
             break;
         }
     }
-    let sent = shared.store.requests_since(now.wall.before(shared.tuning().quota.1)).await?;
-    shared.quota().restore(now.mono, sent.iter().map(|at| now.mono_of(at.after(ON_ITS_WAY))));
+    requests(shared).await?;
     alarms(shared).await?;
     shared.is_loaded.store(true, Ordering::Release);
     info!(calls = loaded, "calls loaded from the store");
+    Ok(())
+}
+
+/// Requests of an earlier life count; those too that it may not have come to write.
+async fn requests(shared: &Shared) -> Result<(), StoreError> {
+    let now = shared.clock.now();
+    let (most, span) = shared.tuning().quota;
+    let sent = shared.store.requests_since(now.wall.before(span)).await?;
+    let unwritten = shared.store.unwritten_requests().await?;
+    let written = sent.iter().map(|at| now.mono_of(at.after(ON_ITS_WAY)));
+    let unwritten = std::iter::repeat_n(now.mono, unwritten.try_into().unwrap_or(usize::MAX));
+    shared.quota().restore(now.mono, written.chain(unwritten));
+    shared.ledger.allow_unwritten(quota::most_unwritten(most));
     Ok(())
 }
 

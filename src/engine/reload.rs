@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::{Engine, Shared, TokenReader, Tuning};
 use crate::{
-    model::{change::Event, ids::CallId, policy::Policy, surge::Surge},
+    model::{change::Event, ids::CallId, policy::Policy, quota, surge::Surge},
     store::StoreError,
 };
 
@@ -100,6 +100,7 @@ impl Engine {
         let shared = &self.0;
         let (_, known) = shared.tuning().quota;
         shared.quota().reconfigure(most, span);
+        shared.ledger.allow_unwritten(quota::most_unwritten(most));
         if span <= known {
             return;
         }

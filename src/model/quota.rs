@@ -26,6 +26,14 @@ use pause::Pause;
 /// beyond any `platform.timeout`.
 const LOST_AFTER: Duration = Duration::from_secs(300);
 
+/// How many requests may leave before they are written in the store, of at most `most` in a window:
+/// few enough that counting them all as sent after a crash costs little, enough that a burst need
+/// not wait for a commit each.
+#[must_use]
+pub fn most_unwritten(most: u32) -> u32 {
+    (most / 10).clamp(1, 32)
+}
+
 /// What [`Window::poll`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Poll {

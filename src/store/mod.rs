@@ -22,6 +22,20 @@ pub struct Batch {
     pub joined_away: Vec<CallId>,
     /// When requests left for the platform.
     pub requests: Vec<Wall>,
+    /// How many more may leave from now on before they are written; `None` leaves it as it is.
+    pub unwritten_requests: Option<u32>,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { rows, joined_away, requests, unwritten_requests } = self;
+        rows.is_empty()
+            && joined_away.is_empty()
+            && requests.is_empty()
+            && unwritten_requests.is_none()
+    }
 }
 
 /// What a commit did.

@@ -66,8 +66,16 @@ async fn what_is_due_goes_out_by_deadline_then_id_and_within_the_window() {
     daemon.stop().await;
 }
 
-#[tokio::test]
-async fn requests_of_an_earlier_life_count_after_a_restart() {
+/// How a daemon comes down.
+#[derive(Clone, Copy)]
+enum Down {
+    Told,
+    Killed,
+}
+
+/// Comes down over and over under a backlog, as soon as the platform has seen a request: none is
+/// forgotten by the next life.
+async fn requests_of_an_earlier_life_count(down: Down, seen: &[usize]) {
     let sim = Platform::start().await;
     let config = || config(&sim).set("platform.requests", "4/s").set("limits.total", "500ms");
     let mut daemon = Daemon::start(config()).await;
@@ -75,15 +83,28 @@ async fn requests_of_an_earlier_life_count_after_a_restart() {
     for call in &calls {
         assert_eq!(daemon.event("phone_call_started", call).await, "tracked");
     }
-    for count in [2, 6, 10] {
+    for &count in seen {
         sim.until(Wait::EndCalls { call: None, count }).await;
-        let home = daemon.stop().await;
+        let home = match down {
+            Down::Told => daemon.stop().await,
+            Down::Killed => daemon.kill().await,
+        };
         daemon = Daemon::start_in(home, config()).await;
     }
     sim.until(Wait::Over { count: calls.len() }).await;
     let most = most_within(&sim.requests(), Duration::from_secs(1));
     assert!(most <= 4, "{most} requests within a second");
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn requests_of_an_earlier_life_count_after_a_restart() {
+    requests_of_an_earlier_life_count(Down::Told, &[2, 6, 10]).await;
+}
+
+#[tokio::test]
+async fn requests_of_an_earlier_life_count_after_a_kill() {
+    requests_of_an_earlier_life_count(Down::Killed, &[1, 2, 6, 9, 10]).await;
 }
 
 #[tokio::test]

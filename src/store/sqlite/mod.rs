@@ -176,6 +176,15 @@ impl Store {
         self.read(move |connection| read::requests_since(connection, since)).await
     }
 
+    /// How many requests may have left that are not written: as the last commit that told it says.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub async fn unwritten_requests(&self) -> Result<u32, StoreError> {
+        self.read(read::unwritten_requests).await
+    }
+
     /// Forgets up to `most` calls whose outcome was recorded before `ended_before`, lets the file
     /// shrink by up to 4 MiB, and returns how many were forgotten. Small bites keep commits quick.
     ///
@@ -231,9 +240,10 @@ impl Store {
 
 /// What a batch adds to the WAL, by a rough count.
 fn weight(batch: &Batch) -> usize {
-    let Batch { rows, joined_away, requests } = batch;
+    let Batch { rows, joined_away, requests, unwritten_requests } = batch;
     let text = |row: &Row| row.body.len() + row.context.as_ref().map_or(0, String::len);
-    let written = rows.len() + joined_away.len() + requests.len();
+    let others = usize::from(unwritten_requests.is_some());
+    let written = rows.len() + joined_away.len() + requests.len() + others;
     written * BYTES_A_ROW + rows.iter().map(text).sum::<usize>()
 }
 

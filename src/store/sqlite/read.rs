@@ -33,8 +33,11 @@ const HISTORY: &str = select!(
 const CONTEXT: &str = "SELECT context FROM calls WHERE id = :id";
 const REQUESTS: &str = "SELECT at FROM requests WHERE at >= :since ORDER BY at";
 
+const UNWRITTEN: &str = "SELECT value FROM meta WHERE name = 'unwritten_requests'";
+
 /// Every statement here, for the check of the schema.
-pub(super) const STATEMENTS: &[&str] = &[BY_ID, BY_SID, LIVE, HISTORY, CONTEXT, REQUESTS];
+pub(super) const STATEMENTS: &[&str] =
+    &[BY_ID, BY_SID, LIVE, HISTORY, CONTEXT, REQUESTS, UNWRITTEN];
 
 /// The state of the reader thread.
 pub(super) struct Reader {
@@ -127,6 +130,11 @@ pub(super) fn requests_since(connection: &Connection, since: Wall) -> rusqlite::
         .prepare_cached(REQUESTS)?
         .query_map(named_params! { ":since": since.0 }, |row| row.get(0).map(Wall))?
         .collect()
+}
+
+pub(super) fn unwritten_requests(connection: &Connection) -> rusqlite::Result<u32> {
+    let found = connection.query_row(UNWRITTEN, [], |row| row.get(0)).optional()?;
+    Ok(found.unwrap_or_default())
 }
 
 fn row(found: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {

@@ -197,6 +197,21 @@ async fn requests_are_remembered_for_two_hours() {
 }
 
 #[tokio::test]
+async fn what_may_have_left_unwritten_stays_until_told_otherwise() {
+    let place = Place::new();
+    let store = place.open().await;
+    assert_eq!(store.unwritten_requests().await.unwrap(), 0);
+    let told = |unwritten_requests| Batch { unwritten_requests, ..Batch::default() };
+    store.commit(told(Some(10))).await.unwrap();
+    store.commit(told(None)).await.unwrap();
+    store.close().await;
+    let store = place.open().await;
+    assert_eq!(store.unwritten_requests().await.unwrap(), 10);
+    store.commit(told(Some(0))).await.unwrap();
+    assert_eq!(store.unwritten_requests().await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn pruning_forgets_old_outcomes_only_and_the_file_shrinks() {
     let place = Place::new();
     let store = place.open().await;

@@ -37,6 +37,9 @@ const UPSERT: &str = "
 const DELETE: &str = "DELETE FROM calls WHERE id = ?1";
 const ADD_REQUEST: &str = "INSERT INTO requests (at) VALUES (?1)";
 const FORGET_REQUESTS: &str = "DELETE FROM requests WHERE at < ?1";
+const SET_UNWRITTEN: &str = "
+    INSERT INTO meta (name, value) VALUES ('unwritten_requests', ?1)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 const PRUNE: &str = "
     DELETE FROM calls WHERE key IN (
         SELECT key FROM calls
@@ -48,7 +51,7 @@ const PROBE: &str = "
 
 /// Every statement here, for the check of the schema.
 pub(super) const STATEMENTS: &[&str] =
-    &[UPSERT, DELETE, ADD_REQUEST, FORGET_REQUESTS, PRUNE, PROBE];
+    &[UPSERT, DELETE, ADD_REQUEST, FORGET_REQUESTS, SET_UNWRITTEN, PRUNE, PROBE];
 
 /// The state of the writer thread.
 pub(super) struct Writer {
@@ -145,10 +148,13 @@ fn open(
 }
 
 fn write_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<Vec<Refused>> {
-    let Batch { rows, joined_away, requests } = batch;
+    let Batch { rows, joined_away, requests, unwritten_requests } = batch;
     delete(transaction, joined_away)?;
     let refused = upsert(transaction, rows)?;
     add_requests(transaction, requests)?;
+    if let Some(most) = unwritten_requests {
+        transaction.prepare_cached(SET_UNWRITTEN)?.execute([most])?;
+    }
     Ok(refused)
 }
 

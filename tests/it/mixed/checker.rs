@@ -14,8 +14,6 @@ const CUT: Micros = 1_000;
 /// By how much one request may overtake another on its way: each has a connection and a task of its
 /// own, on a machine that is busy.
 const OVERTAKES: Micros = 1_000_000;
-/// What leaves within this time before a kill need not be on record: it takes a commit.
-const UNRECORDED: Micros = 250_000;
 
 /// A sentence of the promise that the history breaks, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +51,6 @@ struct Run {
     calls: BTreeMap<String, Told>,
     /// When each request arrived.
     arrivals: Vec<Micros>,
-    downs: Vec<Micros>,
 }
 
 /// What is told of one call.
@@ -97,12 +94,12 @@ impl Run {
                         run.call(call).requests[*nth].1 = *handled == Some(200);
                     }
                 }
-                What::ProcessDown => run.downs.push(at),
                 What::Ended => run.ended = at,
                 What::WebhookSent { .. }
                 | What::WebhookAcked { .. }
                 | What::FaultBegan { .. }
                 | What::FaultEnded { .. }
+                | What::ProcessDown
                 | What::ProcessUp => {}
             }
         }
@@ -186,21 +183,16 @@ impl Run {
         breaches
     }
 
-    /// A window of the quota's length in which more requests arrived. What left in the instant
-    /// before a kill need not be on record, and the next life cannot count it.
+    /// A window of the quota's length in which more requests arrived.
     fn over_quota(&self) -> Vec<String> {
-        let is_unrecorded = |at: Micros, from: Micros| {
-            let killed = |down: &Micros| at <= *down && at + UNRECORDED > *down;
-            self.downs.iter().any(|down| *down < from + self.span && killed(down))
-        };
         let mut breaches = Vec::new();
         let mut over_until = 0;
         for (nth, from) in self.arrivals.iter().enumerate() {
             let within = self.arrivals[nth..].iter().take_while(|at| **at < from + self.span);
-            let within: Vec<_> = within.filter(|at| !is_unrecorded(**at, *from)).collect();
-            if within.len() > self.quota && *from >= over_until {
+            let within = within.count();
+            if within > self.quota && *from >= over_until {
                 over_until = from + self.span;
-                breaches.push(format!("{} requests in the window from {from}", within.len()));
+                breaches.push(format!("{within} requests in the window from {from}"));
             }
         }
         breaches
