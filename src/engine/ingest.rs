@@ -5,11 +5,14 @@ use std::{sync::Arc, time::Duration};
 use tracing::{debug, warn};
 
 use super::{Engine, Shared, calls::Full, recover};
-use crate::model::{
-    change::Received,
-    context,
-    event::{CallName, Heard},
-    ids::CallId,
+use crate::{
+    model::{
+        change::Received,
+        context,
+        event::{CallName, Heard},
+        ids::CallId,
+    },
+    store::JoinedAway,
 };
 
 /// How long a webhook waits to be durable; the platform gives it 30 s by default.
@@ -100,7 +103,7 @@ impl Shared {
         self.calls.alias(sid, id);
         let Some((call, context)) = self.calls.take_out(sid) else { return false };
         let changed = self.calls.join(id, &call, context);
-        self.ledger.joined_away(sid.clone());
+        self.ledger.joined_away(JoinedAway { sid: sid.clone(), id: id.clone() });
         debug!(call.id = ?id, call.sid = ?sid, "a call known by its sid has its id now");
         self.events.tell(&changed);
         true

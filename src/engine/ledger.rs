@@ -18,7 +18,10 @@ use std::{
 
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::model::{ids::CallId, time::Wall};
+use crate::{
+    model::{ids::CallId, time::Wall},
+    store::JoinedAway,
+};
 
 /// The calls to be written, and those who wait.
 #[derive(Default)]
@@ -48,7 +51,7 @@ impl Unwritten {
 pub(super) struct Pending {
     pub(super) dirty: HashSet<CallId>,
     /// Known by their sid alone until they were joined into the call of their id.
-    pub(super) joined_away: Vec<CallId>,
+    pub(super) joined_away: Vec<JoinedAway>,
     /// When requests left.
     pub(super) requests: Vec<Wall>,
     /// How many requests may be unwritten from now on, where the store does not know it yet.
@@ -89,9 +92,9 @@ impl Ledger {
         });
     }
 
-    /// The row of this sid is no call of its own any more.
-    pub(super) fn joined_away(&self, sid: CallId) {
-        self.with(|pending| pending.joined_away.push(sid));
+    /// A row is no call of its own any more.
+    pub(super) fn joined_away(&self, joined: JoinedAway) {
+        self.with(|pending| pending.joined_away.push(joined));
     }
 
     /// A request left for the platform.
@@ -178,28 +181,24 @@ impl Ledger {
             return std::mem::take(&mut *pending);
         }
         // Those who wait come first: the rest is written behind.
+        let Pending { dirty, joined_away, requests, most_unwritten, waiters } = &mut *pending;
         let mut taken: HashSet<_> =
-            pending.waiters.iter().map(|waiter| waiter.id.clone()).take(most).collect();
+            waiters.iter().map(|waiter| waiter.id.clone()).take(most).collect();
         let room = most - taken.len();
-        taken.extend(
-            pending
-                .dirty
-                .iter()
-                .filter(|id| !taken.contains(*id))
-                .take(room)
-                .cloned()
-                .collect::<Vec<_>>(),
-        );
-        pending.dirty.retain(|id| !taken.contains(id));
-        let (waiters, left) =
-            pending.waiters.drain(..).partition(|waiter: &Waiter| taken.contains(&waiter.id));
-        pending.waiters = left;
-        let joined_away = std::mem::take(&mut pending.joined_away);
-        let requests = std::mem::take(&mut pending.requests);
-        let most_unwritten = pending.most_unwritten.take();
+        let rest: Vec<_> = dirty.iter().filter(|id| !taken.contains(*id)).take(room).collect();
+        taken.extend(rest.into_iter().cloned());
+        dirty.retain(|id| !taken.contains(id));
+        let part = Pending {
+            // With the call that it was joined into, or after it.
+            joined_away: joined_away.extract_if(.., |one| !dirty.contains(&one.id)).collect(),
+            requests: std::mem::take(requests),
+            most_unwritten: most_unwritten.take(),
+            waiters: waiters.extract_if(.., |waiter| taken.contains(&waiter.id)).collect(),
+            dirty: taken,
+        };
         drop(pending);
         self.told.notify_one();
-        Pending { dirty: taken, joined_away, requests, most_unwritten, waiters }
+        part
     }
 
     /// Puts back what could not be written; those who waited are told so.
@@ -232,5 +231,70 @@ impl Ledger {
     fn with(&self, change: impl FnOnce(&mut Pending)) {
         change(&mut self.pending.lock().unwrap_or_else(PoisonError::into_inner));
         self.told.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: usize) -> CallId {
+        CallId::parse(&format!("call-{n}")).unwrap()
+    }
+
+    #[test]
+    fn a_part_holds_those_who_wait_first_and_what_was_joined_goes_with_its_call() {
+        let ledger = Ledger::default();
+        (0..10).for_each(|n| ledger.mark(&id(n)));
+        for n in 0..10 {
+            let sid = CallId::parse(&format!("sid-{n}")).unwrap();
+            ledger.joined_away(JoinedAway { sid, id: id(n) });
+        }
+        let _ticket = ledger.ticket(&id(7));
+        let part = ledger.take(4);
+        assert_eq!((part.dirty.len(), part.waiters.len()), (4, 1));
+        assert!(part.dirty.contains(&id(7)));
+        let joined: HashSet<_> = part.joined_away.iter().map(|one| one.id.clone()).collect();
+        assert_eq!(joined, part.dirty);
+        let rest = ledger.take(100);
+        assert_eq!((rest.dirty.len(), rest.joined_away.len()), (6, 6));
+        assert!(ledger.is_empty());
+    }
+
+    #[test]
+    fn requests_leave_as_far_as_the_store_knows_ahead() {
+        let ledger = Ledger::default();
+        assert!(!ledger.has_room(), "the store knows of nothing yet");
+        ledger.allow_unwritten(2);
+        assert!(!ledger.has_room(), "it is not written yet");
+        let write = || {
+            let part = ledger.take(100);
+            ledger.written(part.requests.len(), part.most_unwritten);
+        };
+        write();
+        ledger.request(Wall(1));
+        assert!(ledger.has_room());
+        ledger.request(Wall(2));
+        assert!(!ledger.has_room());
+        write();
+        assert!(ledger.has_room());
+        ledger.allow_unwritten(0);
+        assert!(!ledger.has_room(), "fewer hold at once");
+    }
+
+    #[test]
+    fn what_could_not_be_written_still_counts_and_a_failing_store_holds_nothing_back() {
+        let ledger = Ledger::default();
+        ledger.allow_unwritten(1);
+        ledger.request(Wall(1));
+        ledger.put_back(ledger.take(100));
+        assert!(!ledger.has_room());
+        ledger.set_failing(true);
+        assert!(ledger.has_room());
+        ledger.set_failing(false);
+        let part = ledger.take(100);
+        assert_eq!((part.requests.as_slice(), part.most_unwritten), (&[Wall(1)][..], Some(1)));
+        ledger.written(part.requests.len(), part.most_unwritten);
+        assert!(ledger.has_room());
     }
 }

@@ -18,12 +18,21 @@ use crate::model::{ids::CallId, time::Wall};
 pub struct Batch {
     /// Calls as they are now. A row that the store has in the same or a higher version is left.
     pub rows: Vec<Row>,
-    /// Sids whose row was joined into that of the call's id: deleted, with their context.
-    pub joined_away: Vec<CallId>,
+    /// Rows that were joined into others: deleted, once their context is handed on.
+    pub joined_away: Vec<JoinedAway>,
     /// When requests left for the platform.
     pub requests: Vec<Wall>,
     /// How many more may leave from now on before they are written; `None` leaves it as it is.
     pub unwritten_requests: Option<u32>,
+}
+
+/// A call that went by its sid, until it was joined into the call of its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinedAway {
+    /// Whose row goes.
+    pub sid: CallId,
+    /// Whose row has its facts, and takes over its context where it has none.
+    pub id: CallId,
 }
 
 impl Batch {

@@ -189,6 +189,38 @@ async fn a_restart_keeps_deadlines() {
     daemon.stop().await;
 }
 
+/// The context came while the call went by its sid alone, and was written before its id was told.
+#[tokio::test]
+async fn a_call_joined_into_its_id_keeps_its_context_over_a_restart() {
+    let trial = r#"[[rule]]
+        name = "trial"
+        when = { context.plan = "trial" }
+        limits = { total = "10m" }"#;
+    let trial: toml::Table = toml::from_str(trial).unwrap();
+    let config = || ConfigFile::new().set("rule", trial["rule"].clone());
+    let daemon = Daemon::start(config()).await;
+    let by_sid = json!({
+        "event": "event_phone_call_started", "call_sid": "CA-1", "agent_id": "agent-1",
+        "context": { "plan": "trial" },
+    });
+    assert_eq!(daemon.webhook().json(&by_sid).send().await.result(), "tracked");
+    let by_both = json!({
+        "event": "event_phone_call_connected", "call_id": "call-1", "call_sid": "CA-1",
+        "agent_id": "agent-1",
+    });
+    assert_eq!(daemon.webhook().json(&by_both).send().await.result(), "updated");
+    let shown = async |daemon: &Daemon| {
+        let call = daemon.call("CA-1").await;
+        [&call["id"], &call["rule"], &call["provisional"]].map(ToString::to_string)
+    };
+    let before = shown(&daemon).await;
+    assert_eq!(before, [r#""call-1""#, r#""trial""#, "false"]);
+    let home = daemon.kill().await;
+    let daemon = Daemon::start_in(home, config()).await;
+    assert_eq!(shown(&daemon).await, before);
+    daemon.stop().await;
+}
+
 /// Killed while its request is under way: the answer is lost, the call is not.
 async fn killed_in_the_middle(fault: &str) -> (Platform, Daemon, String) {
     let no_end = "webhooks-vanished,event=event_phone_call_ended";

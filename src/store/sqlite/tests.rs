@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
+use crate::store::JoinedAway;
 
 const NO_PATIENCE: Duration = Duration::ZERO;
 
@@ -112,15 +113,38 @@ async fn a_row_is_only_replaced_by_one_of_a_higher_version_and_keeps_its_context
 }
 
 #[tokio::test]
-async fn a_sid_named_row_goes_in_the_commit_that_joins_it() {
+async fn a_sid_named_row_goes_in_the_commit_that_joins_it_and_hands_its_context_on() {
+    let place = Place::new();
+    let store = place.open().await;
+    let context = |text: &str| Some(text.to_owned());
+    let by_sid = |sid, text| Row { context: context(text), ..row(sid, 1) };
+    let by_id = |name, sid| Row { sid: Some(id(sid)), ..row(name, 2) };
+    let joined = |sid, name| JoinedAway { sid: id(sid), id: id(name) };
+    store.commit(rows([by_sid("sid-1", "1"), by_sid("sid-2", "2")])).await.unwrap();
+    let own = Row { context: context("own"), ..by_id("b", "sid-2") };
+    let batch = Batch {
+        joined_away: vec![joined("sid-1", "a"), joined("sid-2", "b")],
+        ..rows([by_id("a", "sid-1"), own])
+    };
+    store.commit(batch).await.unwrap();
+    assert_eq!(live_ids(&store, 10).await, ["a", "b"]);
+    let found = async |sid| {
+        let row = store.find(&id(sid)).await.unwrap().unwrap();
+        (row.id.as_str().to_owned(), row.context.unwrap())
+    };
+    assert_eq!(found("sid-1").await, ("a".to_owned(), "1".to_owned()));
+    assert_eq!(found("sid-2").await, ("b".to_owned(), "own".to_owned()));
+}
+
+#[tokio::test]
+async fn a_sid_named_row_stays_where_the_row_that_joins_it_is_refused() {
     let place = Place::new();
     let store = place.open().await;
     store.commit(rows([row("sid-1", 1)])).await.unwrap();
-    let joined = Row { sid: Some(id("sid-1")), ..row("a", 2) };
-    let batch = Batch { joined_away: vec![id("sid-1")], ..rows([joined]) };
-    store.commit(batch).await.unwrap();
-    assert_eq!(live_ids(&store, 10).await, ["a"]);
-    assert_eq!(store.find(&id("sid-1")).await.unwrap().unwrap().id, id("a"));
+    let big = Row { sid: Some(id("sid-1")), body: "x".repeat(2 << 20), ..row("a", 2) };
+    let joined_away = vec![JoinedAway { sid: id("sid-1"), id: id("a") }];
+    store.commit(Batch { joined_away, ..rows([big]) }).await.unwrap();
+    assert_eq!(live_ids(&store, 10).await, ["sid-1"]);
 }
 
 #[tokio::test]

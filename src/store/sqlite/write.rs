@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     model::{ids::CallId, time::Wall},
-    store::{Batch, Committed, Refused, Row, StoreError},
+    store::{Batch, Committed, JoinedAway, Refused, Row, StoreError},
 };
 
 /// How long requests count: twice the longest window that a quota can have (an hour).
@@ -34,6 +34,9 @@ const UPSERT: &str = "
         ended_at = excluded.ended_at, deadline = excluded.deadline, body = excluded.body,
         context = coalesce(excluded.context, calls.context)
     WHERE excluded.version > calls.version";
+const HAND_ON_CONTEXT: &str = "
+    UPDATE calls SET context = (SELECT context FROM calls WHERE id = ?1)
+    WHERE id = ?2 AND context IS NULL";
 const DELETE: &str = "DELETE FROM calls WHERE id = ?1";
 const ADD_REQUEST: &str = "INSERT INTO requests (at) VALUES (?1)";
 const FORGET_REQUESTS: &str = "DELETE FROM requests WHERE at < ?1";
@@ -51,7 +54,7 @@ const PROBE: &str = "
 
 /// Every statement here, for the check of the schema.
 pub(super) const STATEMENTS: &[&str] =
-    &[UPSERT, DELETE, ADD_REQUEST, FORGET_REQUESTS, SET_UNWRITTEN, PRUNE, PROBE];
+    &[UPSERT, HAND_ON_CONTEXT, DELETE, ADD_REQUEST, FORGET_REQUESTS, SET_UNWRITTEN, PRUNE, PROBE];
 
 /// The state of the writer thread.
 pub(super) struct Writer {
@@ -149,8 +152,11 @@ fn open(
 
 fn write_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<Vec<Refused>> {
     let Batch { rows, joined_away, requests, unwritten_requests } = batch;
-    delete(transaction, joined_away)?;
     let refused = upsert(transaction, rows)?;
+    // What the call of the id could not take over stays.
+    let is_taken_over =
+        |joined: &&JoinedAway| !refused.iter().any(|refused| refused.id == joined.id);
+    join(transaction, joined_away.iter().filter(is_taken_over))?;
     add_requests(transaction, requests)?;
     if let Some(most) = unwritten_requests {
         transaction.prepare_cached(SET_UNWRITTEN)?.execute([most])?;
@@ -158,10 +164,15 @@ fn write_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result
     Ok(refused)
 }
 
-fn delete(transaction: &Transaction<'_>, ids: &[CallId]) -> rusqlite::Result<()> {
+fn join<'a>(
+    transaction: &Transaction<'_>,
+    joined_away: impl Iterator<Item = &'a JoinedAway>,
+) -> rusqlite::Result<()> {
+    let mut hand_on = transaction.prepare_cached(HAND_ON_CONTEXT)?;
     let mut delete = transaction.prepare_cached(DELETE)?;
-    for id in ids {
-        delete.execute([id.as_str()])?;
+    for JoinedAway { sid, id } in joined_away {
+        hand_on.execute([sid.as_str(), id.as_str()])?;
+        delete.execute([sid.as_str()])?;
     }
     Ok(())
 }
