@@ -70,6 +70,9 @@ pub struct Call {
     /// `max_age`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) unproven: bool,
+    /// An outcome of it fell, as the platform showed it active (spec §5).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) disputed: bool,
     pub(super) anchors: Anchors,
     /// When an error or disconnect was last heard that nothing has explained yet.
     #[serde(skip)]
@@ -166,6 +169,7 @@ impl Call {
             rule: None,
             doubts: Vec::new(),
             unproven: false,
+            disputed: false,
             anchors: Anchors::default(),
             quiet_since: None,
             ringing_shown: None,
@@ -193,6 +197,7 @@ impl Call {
             trail,
             doubts,
             unproven,
+            disputed,
             // Follows from the policy, and is written with whatever else is.
             rule: _,
             // Fixed by the facts, and by the boot that they were taken in.
@@ -206,8 +211,9 @@ impl Call {
         } = other;
         *version != 0
             && self.stop.is_on_record_as(stop)
-            && (&self.id, &self.facts, self.ended, &self.trail, &self.doubts, self.unproven)
-                == (id, facts, *ended, trail, doubts, *unproven)
+            && (self.unproven, self.disputed) == (*unproven, *disputed)
+            && (&self.id, &self.facts, self.ended, &self.trail, &self.doubts)
+                == (id, facts, *ended, trail, doubts)
     }
 
     /// When the call next wants to be looked at; `None` if only an event can change it. A hint: an

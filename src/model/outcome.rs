@@ -159,6 +159,13 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// How far past its deadline it got, in seconds: zero where it kept it, `None` where it had
+    /// none.
+    #[must_use]
+    pub fn overrun_seconds(&self) -> Option<u64> {
+        self.deadline.map(|_| self.overrun.unwrap_or_default().as_secs())
+    }
+
     /// The outcome that the facts, and what we sent, bear out now; `None` while nothing does.
     ///
     /// An outcome once recorded stays. Later facts may only refine `completed` to

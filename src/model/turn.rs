@@ -273,6 +273,7 @@ impl<'a> Turn<'a> {
             self.call.ended = other.ended;
         }
         self.call.unproven = other.unproven && (is_new || self.call.unproven);
+        self.call.disputed |= other.disputed;
         self.call.doubts.extend(other.doubts.iter().copied());
         self.call.quiet_since = self.call.quiet_since.max(other.quiet_since);
         self.call.ringing_shown = self.call.ringing_shown.max(other.ringing_shown);

@@ -26,9 +26,9 @@ mod page;
 pub const OUTCOMES: [&str; 7] =
     ["completed", "not_connected", "stopped", "raced", "observed", "released", "failed"];
 
-/// One call, as `GET /api/calls/{id}` shows it.
+/// A call in short: what every view of it begins with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CallView {
+pub struct Summary {
     /// The platform's id; the sid while that is unknown.
     pub id: CallId,
     /// The agent that owns it.
@@ -54,6 +54,14 @@ pub struct CallView {
     pub provisional: bool,
     /// End-call requests sent so far.
     pub attempts: u32,
+}
+
+/// One call, as `GET /api/calls/{id}` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CallView {
+    /// What it is, and where it stands.
+    #[serde(flatten)]
+    pub summary: Summary,
     /// When what happened, by the mark's name.
     #[serde(serialize_with = "rfc3339_map")]
     pub marks: BTreeMap<String, Wall>,
@@ -76,11 +84,13 @@ pub struct HistoryEntry {
 }
 
 /// A call that is over, as `GET /api/history` shows it: all of [`CallView`] and how it ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EndedView {
     /// The call itself.
+    #[serde(flatten)]
     pub call: CallView,
     /// When its end is recorded.
+    #[serde(serialize_with = "rfc3339")]
     pub ended_at: Wall,
     /// What ended it: `callwarden`, `operator`, `platform`, `caller` or `unknown`.
     pub ended_by: &'static str,
@@ -90,79 +100,8 @@ pub struct EndedView {
     pub reason: Option<String>,
     /// How far past its deadline it got, in seconds; `None` where it had none.
     pub overrun_seconds: Option<u64>,
-    /// Whether the platform's books say otherwise (spec §5).
+    /// Whether an earlier outcome fell, as the platform showed the call active after it (spec §5).
     pub platform_disagrees: bool,
-}
-
-impl Serialize for EndedView {
-    /// One flat object, written out: serde's `flatten` loses the order and buffers each field.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Flat<'a> {
-            id: &'a CallId,
-            agent: &'a Option<AgentId>,
-            to: &'a Option<String>,
-            direction: &'a Option<String>,
-            campaign: &'a Option<String>,
-            state: StateName,
-            outcome: Option<&'static str>,
-            #[serde(serialize_with = "rfc3339_or_null")]
-            deadline: Option<Wall>,
-            limit: &'a Option<String>,
-            rule: &'a Option<String>,
-            provisional: bool,
-            attempts: u32,
-            #[serde(serialize_with = "rfc3339_map")]
-            marks: &'a BTreeMap<String, Wall>,
-            history: &'a [HistoryEntry],
-            #[serde(serialize_with = "rfc3339")]
-            ended_at: Wall,
-            ended_by: &'static str,
-            confirmed_by: Option<&'static str>,
-            reason: &'a Option<String>,
-            overrun_seconds: Option<u64>,
-            platform_disagrees: bool,
-        }
-        let CallView {
-            id,
-            agent,
-            to,
-            direction,
-            campaign,
-            state,
-            outcome,
-            deadline,
-            limit,
-            rule,
-            provisional,
-            attempts,
-            marks,
-            history,
-        } = &self.call;
-        Flat {
-            id,
-            agent,
-            to,
-            direction,
-            campaign,
-            state: *state,
-            outcome: *outcome,
-            deadline: *deadline,
-            limit,
-            rule,
-            provisional: *provisional,
-            attempts: *attempts,
-            marks,
-            history,
-            ended_at: self.ended_at,
-            ended_by: self.ended_by,
-            confirmed_by: self.confirmed_by,
-            reason: &self.reason,
-            overrun_seconds: self.overrun_seconds,
-            platform_disagrees: self.platform_disagrees,
-        }
-        .serialize(serializer)
-    }
 }
 
 /// Where a call stands, as the API names it (spec §10).
@@ -252,18 +191,20 @@ mod tests {
 
     fn call() -> CallView {
         CallView {
-            id: CallId::parse("c/1").unwrap(),
-            agent: Some(AgentId::parse("a1").unwrap()),
-            to: Some("********5678".to_owned()),
-            direction: Some("outbound".to_owned()),
-            campaign: None,
-            state: StateName::Ended,
-            outcome: Some("stopped"),
-            deadline: Some(Wall(1_700_000_060_000_000)),
-            limit: Some("total".to_owned()),
-            rule: None,
-            provisional: false,
-            attempts: 1,
+            summary: Summary {
+                id: CallId::parse("c/1").unwrap(),
+                agent: Some(AgentId::parse("a1").unwrap()),
+                to: Some("********5678".to_owned()),
+                direction: Some("outbound".to_owned()),
+                campaign: None,
+                state: StateName::Ended,
+                outcome: Some("stopped"),
+                deadline: Some(Wall(1_700_000_060_000_000)),
+                limit: Some("total".to_owned()),
+                rule: None,
+                provisional: false,
+                attempts: 1,
+            },
             marks: BTreeMap::from([("started".to_owned(), Wall(1_700_000_000_000_000))]),
             history: vec![HistoryEntry {
                 at: Wall(1_700_000_000_000_000),
@@ -286,22 +227,6 @@ mod tests {
             platform_disagrees: false,
         };
         insta::assert_snapshot!(serde_json::to_string_pretty(&ended).unwrap());
-    }
-
-    #[test]
-    fn an_ended_call_begins_with_all_that_a_call_has() {
-        let ended = EndedView {
-            call: call(),
-            ended_at: Wall(0),
-            ended_by: "unknown",
-            confirmed_by: None,
-            reason: None,
-            overrun_seconds: None,
-            platform_disagrees: false,
-        };
-        let call = serde_json::to_string(&call()).unwrap();
-        let ended = serde_json::to_string(&ended).unwrap();
-        assert!(ended.starts_with(call.trim_end_matches('}')));
     }
 
     #[test]

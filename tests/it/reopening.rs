@@ -40,6 +40,7 @@ async fn two_listings_bring_a_call_back_with_its_old_marks() {
     let deadline = told.dialled_at.unwrap() + 6 * seen::SECOND;
     assert!(told.hangup_accepted_at.unwrap() >= deadline - 1_000, "its old deadline holds");
     daemon.until_outcome(&call, "stopped").await;
+    assert_eq!(daemon.ended(&call).await["platform_disagrees"], true);
     daemon.stop().await;
 }
 

@@ -70,7 +70,7 @@ fn words(scene: &Scene, seen: &Seen, entry: &HistoryEntry, n: usize) -> Option<S
 }
 
 fn limit(scene: &Scene, seen: &Seen) -> String {
-    scene.told(seen.view.limit.as_deref().unwrap_or_default())
+    scene.told(seen.view.summary.limit.as_deref().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -50,13 +50,14 @@ impl Scene {
 
     /// How many calls stand there.
     pub(super) fn count(&self, state: StateName) -> usize {
-        self.calls.iter().filter(|seen| seen.view.state == state).count()
+        self.calls.iter().filter(|seen| seen.view.summary.state == state).count()
     }
 
     /// The calls within their limits, with their deadlines, the next one first.
     pub(super) fn deadlines(&self) -> Vec<(Wall, &Seen)> {
-        let live = self.calls.iter().filter(|seen| seen.view.state == StateName::Live);
-        let mut live: Vec<_> = live.filter_map(|seen| Some((seen.view.deadline?, seen))).collect();
+        let live = self.calls.iter().filter(|seen| seen.view.summary.state == StateName::Live);
+        let mut live: Vec<_> =
+            live.filter_map(|seen| Some((seen.view.summary.deadline?, seen))).collect();
         live.sort_by_key(|(deadline, seen)| (*deadline, seen.number));
         live
     }
@@ -64,9 +65,9 @@ impl Scene {
     /// The calls whose stop is under way, the oldest first.
     pub(super) fn stops(&self) -> Vec<&Seen> {
         let under_way = [StateName::Stopping, StateName::Confirming];
-        let stops = self.calls.iter().filter(|seen| under_way.contains(&seen.view.state));
+        let stops = self.calls.iter().filter(|seen| under_way.contains(&seen.view.summary.state));
         let mut stops: Vec<_> = stops.collect();
-        stops.sort_by_key(|seen| (seen.view.deadline, seen.number));
+        stops.sort_by_key(|seen| (seen.view.summary.deadline, seen.number));
         stops
     }
 
@@ -100,12 +101,12 @@ impl Scene {
 impl Seen {
     /// Whether it has its outcome.
     pub(super) fn is_over(&self) -> bool {
-        self.view.state == StateName::Ended
+        self.view.summary.state == StateName::Ended
     }
 
     /// How long after the deadline the first request to end it left; `None` before.
     pub(super) fn lateness(&self) -> Option<Duration> {
-        Some(self.entry("end_call_requested")?.at.since(self.view.deadline?))
+        Some(self.entry("end_call_requested")?.at.since(self.view.summary.deadline?))
     }
 
     fn entry(&self, what: &str) -> Option<&HistoryEntry> {
@@ -145,7 +146,7 @@ pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::model::ids::CallId;
+    use crate::model::{ids::CallId, view::Summary};
 
     /// A call at second 0 of wall time, with what happened in it.
     pub(in super::super) fn seen(
@@ -159,7 +160,7 @@ pub(super) mod tests {
             by: "callwarden",
             detail: detail.map(str::to_owned),
         });
-        let view = CallView {
+        let summary = Summary {
             id: CallId::parse(&format!("demo-{number:02}")).unwrap(),
             agent: None,
             to: None,
@@ -172,9 +173,8 @@ pub(super) mod tests {
             rule: None,
             provisional: false,
             attempts: 0,
-            marks: BTreeMap::new(),
-            history: history.collect(),
         };
+        let view = CallView { summary, marks: BTreeMap::new(), history: history.collect() };
         Seen { number, title: "talks on and on", view: Arc::new(view) }
     }
 

@@ -168,7 +168,7 @@ fn counts(scene: &Scene) -> Line {
 }
 
 fn deadline(scene: &Scene, seen: &Seen, left: Duration) -> Line {
-    let limit = seen.view.limit.as_deref().unwrap_or_default();
+    let limit = seen.view.summary.limit.as_deref().unwrap_or_default();
     let share = scene.span(limit).map_or(0.0, |span| left.as_secs_f64() / span.as_secs_f64());
     let look = if share < 0.2 { Look::Wary } else { Look::Plain };
     vec![
@@ -180,12 +180,13 @@ fn deadline(scene: &Scene, seen: &Seen, left: Duration) -> Line {
 }
 
 fn stop(scene: &Scene, seen: &Seen) -> Line {
-    let doing = match (seen.view.state, seen.view.attempts) {
+    let doing = match (seen.view.summary.state, seen.view.summary.attempts) {
         (StateName::Confirming, _) => "accepted, its end is awaited".to_owned(),
         (_, 0 | 1) => "asked to end".to_owned(),
         (_, attempts) => format!("asked to end {attempts} times"),
     };
-    let over = seen.view.deadline.map_or(Duration::ZERO, |deadline| scene.now.since(deadline));
+    let over =
+        seen.view.summary.deadline.map_or(Duration::ZERO, |deadline| scene.now.since(deadline));
     vec![
         (Look::Wary, format!("{:<19}", format!("{:5.1} s past", over.as_secs_f64()))),
         (Look::Plain, who(seen)),
@@ -194,13 +195,13 @@ fn stop(scene: &Scene, seen: &Seen) -> Line {
 }
 
 fn outcome(scene: &Scene, seen: &Seen, at: Duration) -> Line {
-    let name = seen.view.outcome.unwrap_or_default();
+    let name = seen.view.summary.outcome.unwrap_or_default();
     let look = match name {
         "stopped" => Look::Good,
         "failed" => Look::Bad,
         _ => Look::Plain,
     };
-    let limit = seen.view.limit.as_deref().unwrap_or_default();
+    let limit = seen.view.summary.limit.as_deref().unwrap_or_default();
     let how = match seen.lateness() {
         Some(late) => format!("+{:<8} {}", millis(late), scene.told(limit)),
         None => "left alone".to_owned(),

@@ -146,7 +146,7 @@ impl Stage {
                 events: call.events.iter().filter_map(|it| happened(it, &call.id, &told)).collect(),
                 ended: call.ended_at.zip(call.ended_by).map(|(at, by)| (wall(at), ended_by(by))),
                 requests: asked.map(|request| wall(request.at)).collect(),
-                outcome: seen.and_then(|seen| seen.view.outcome),
+                outcome: seen.and_then(|seen| seen.view.summary.outcome),
             })
         };
         cast.parts().iter().enumerate().filter_map(record).collect()
@@ -158,7 +158,10 @@ impl Stage {
         let history = self.engine.history(all).await?.calls;
         let confirmed = |by| history.iter().filter(|call| call.confirmed_by == Some(by)).count();
         let outcomes = OUTCOMES.map(|outcome| {
-            (outcome, history.iter().filter(|call| call.call.outcome == Some(outcome)).count())
+            (
+                outcome,
+                history.iter().filter(|call| call.call.summary.outcome == Some(outcome)).count(),
+            )
         });
         Ok(Proofs {
             outcomes: outcomes.into_iter().filter(|(_, calls)| *calls > 0).collect(),

@@ -77,6 +77,7 @@ impl Turn<'_> {
         self.call.facts = self.call.facts.clone().join(reopening);
         self.call.stop = self.call.stop.anew();
         self.call.ended = None;
+        self.call.disputed = true;
         self.call.listed = Listed { shown: true, ..Listed::default() };
         self.call.trail.push(now, What::Reopened(ended.outcome));
         self.notes.push(Note::Reopened { fell: ended.outcome });

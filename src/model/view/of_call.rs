@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{CallView, EndedView, HistoryEntry};
-use crate::model::{
-    call::Call, event::EventKind, facts::Facts, ids::masked, outcome::Ended, time::Wall, trail,
-};
+use super::{CallView, EndedView, HistoryEntry, Summary};
+use crate::model::{call::Call, event::EventKind, facts::Facts, ids::masked, time::Wall, trail};
 
-impl CallView {
-    /// What is shown of `call`.
+impl Summary {
+    /// What is shown of `call` wherever it is shown.
     #[must_use]
     pub fn of(call: &Call) -> Self {
         let facts = &call.facts;
@@ -29,7 +27,17 @@ impl CallView {
             rule: call.rule().map(str::to_owned),
             provisional: call.is_provisional(),
             attempts: call.stop.attempts,
-            marks: marks(facts),
+        }
+    }
+}
+
+impl CallView {
+    /// What is shown of `call`.
+    #[must_use]
+    pub fn of(call: &Call) -> Self {
+        Self {
+            summary: Summary::of(call),
+            marks: marks(&call.facts),
             history: call.trail.iter().map(HistoryEntry::of).collect(),
         }
     }
@@ -47,15 +55,10 @@ impl EndedView {
             ended_by: ended.by(&call.facts).name(),
             confirmed_by: ended.confirmed_by.map(|by| by.name()),
             reason: ended.reason.map(|reason| reason.name().to_owned()).or(told),
-            overrun_seconds: overrun_seconds(&ended),
-            platform_disagrees: false,
+            overrun_seconds: ended.overrun_seconds(),
+            platform_disagrees: call.disputed,
         })
     }
-}
-
-/// `None` where no deadline was in force; zero where it was kept.
-fn overrun_seconds(ended: &Ended) -> Option<u64> {
-    ended.deadline.map(|_| ended.overrun.unwrap_or_default().as_secs())
 }
 
 /// The four marks by their names, every other event by its own: its first time, and its last where
