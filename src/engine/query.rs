@@ -8,7 +8,7 @@ use crate::{
         call::Call,
         ids::CallId,
         time::Wall,
-        view::{CallFilter, CallView, Cursor, EndedView, HistoryFilter, StateName, ViewPage},
+        view::{CallFilter, CallView, Cursor, EndedView, HistoryFilter, ViewPage},
     },
     store::{HistoryQuery, Row, StoreError},
 };
@@ -136,7 +136,7 @@ impl<T: Ord> PartialOrd for Last<T> {
 fn is_wanted(call: &Call, filter: &CallFilter) -> bool {
     let CallFilter { ended: _, state, agent, limit: _, after } = filter;
     call.ended.is_none()
-        && state.is_none_or(|state| StateName::from(call.state()) == state)
+        && state.is_none_or(|state| call.state() == state)
         && agent.as_ref().is_none_or(|agent| call.facts.agent() == Some(agent))
         && after.as_ref().is_none_or(|after| place(call) > (Last(after.at), after.id.clone()))
 }

@@ -113,8 +113,9 @@ impl Listed {
     pub(super) const ASKED: u8 = 3;
 }
 
-/// Where a call stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Where a call stands (spec §10 `state`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Within its limits.
     Live,
@@ -131,7 +132,7 @@ pub enum State {
 }
 
 impl State {
-    /// Every state.
+    /// Every state, in the spec's order.
     pub const ALL: [Self; 6] = [
         Self::Live,
         Self::Stopping,
@@ -152,6 +153,12 @@ impl State {
             Self::Released => "released",
             Self::Ended => "ended",
         }
+    }
+
+    /// The state of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
     }
 }
 

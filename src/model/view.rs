@@ -40,7 +40,7 @@ pub struct Summary {
     /// The campaign's id.
     pub campaign: Option<String>,
     /// Where the call stands.
-    pub state: StateName,
+    pub state: State,
     /// The outcome's name, once there is one.
     pub outcome: Option<&'static str>,
     /// The deadline in force.
@@ -104,68 +104,6 @@ pub struct EndedView {
     pub platform_disagrees: bool,
 }
 
-/// Where a call stands, as the API names it (spec §10).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StateName {
-    /// Within its limits.
-    Live,
-    /// Past its deadline; no end-call request accepted yet.
-    Stopping,
-    /// Accepted; its end is awaited.
-    Confirming,
-    /// Past its deadline under `action = "observe"`.
-    Observing,
-    /// Taken out of enforcement; its end is not known yet.
-    Released,
-    /// Over.
-    Ended,
-}
-
-impl StateName {
-    /// Every state, in the spec's order.
-    pub const ALL: [Self; 6] = [
-        Self::Live,
-        Self::Stopping,
-        Self::Confirming,
-        Self::Observing,
-        Self::Released,
-        Self::Ended,
-    ];
-
-    /// The API's word.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Stopping => "stopping",
-            Self::Confirming => "confirming",
-            Self::Observing => "observing",
-            Self::Released => "released",
-            Self::Ended => "ended",
-        }
-    }
-
-    /// The state of a name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
-    }
-}
-
-impl From<State> for StateName {
-    fn from(state: State) -> Self {
-        match state {
-            State::Live => Self::Live,
-            State::Stopping => Self::Stopping,
-            State::Confirming => Self::Confirming,
-            State::Observing => Self::Observing,
-            State::Released => Self::Released,
-            State::Ended => Self::Ended,
-        }
-    }
-}
-
 fn rfc3339<S: Serializer>(at: &Wall, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(at)
 }
@@ -197,7 +135,7 @@ mod tests {
                 to: Some("********5678".to_owned()),
                 direction: Some("outbound".to_owned()),
                 campaign: None,
-                state: StateName::Ended,
+                state: State::Ended,
                 outcome: Some("stopped"),
                 deadline: Some(Wall(1_700_000_060_000_000)),
                 limit: Some("total".to_owned()),
@@ -233,16 +171,6 @@ mod tests {
     fn every_outcome_there_is_has_its_place_in_the_list() {
         for outcome in Outcome::ALL {
             assert!(OUTCOMES.contains(&outcome.name()), "{outcome:?}");
-        }
-    }
-
-    #[test]
-    fn every_state_is_found_by_its_name() {
-        for state in State::ALL {
-            assert_eq!(StateName::from(state).name(), state.name());
-        }
-        for state in StateName::ALL {
-            assert_eq!(StateName::from_name(state.name()), Some(state));
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::model::{
+    call::State,
     health::Status,
     policy::{Limit, Limits},
     time::Wall,
-    view::{CallView, HistoryEntry, StateName},
+    view::{CallView, HistoryEntry},
 };
 
 /// How things stand.
@@ -45,17 +46,17 @@ pub(super) struct Seen {
 impl Scene {
     /// Whether every call has its outcome.
     pub(super) fn is_over(&self) -> bool {
-        self.count(StateName::Ended) == self.planned
+        self.count(State::Ended) == self.planned
     }
 
     /// How many calls stand there.
-    pub(super) fn count(&self, state: StateName) -> usize {
+    pub(super) fn count(&self, state: State) -> usize {
         self.calls.iter().filter(|seen| seen.view.summary.state == state).count()
     }
 
     /// The calls within their limits, with their deadlines, the next one first.
     pub(super) fn deadlines(&self) -> Vec<(Wall, &Seen)> {
-        let live = self.calls.iter().filter(|seen| seen.view.summary.state == StateName::Live);
+        let live = self.calls.iter().filter(|seen| seen.view.summary.state == State::Live);
         let mut live: Vec<_> =
             live.filter_map(|seen| Some((seen.view.summary.deadline?, seen))).collect();
         live.sort_by_key(|(deadline, seen)| (*deadline, seen.number));
@@ -64,7 +65,7 @@ impl Scene {
 
     /// The calls whose stop is under way, the oldest first.
     pub(super) fn stops(&self) -> Vec<&Seen> {
-        let under_way = [StateName::Stopping, StateName::Confirming];
+        let under_way = [State::Stopping, State::Confirming];
         let stops = self.calls.iter().filter(|seen| under_way.contains(&seen.view.summary.state));
         let mut stops: Vec<_> = stops.collect();
         stops.sort_by_key(|seen| (seen.view.summary.deadline, seen.number));
@@ -101,7 +102,7 @@ impl Scene {
 impl Seen {
     /// Whether it has its outcome.
     pub(super) fn is_over(&self) -> bool {
-        self.view.summary.state == StateName::Ended
+        self.view.summary.state == State::Ended
     }
 
     /// How long after the deadline the first request to end it left; `None` before.
@@ -151,7 +152,7 @@ pub(super) mod tests {
     /// A call at second 0 of wall time, with what happened in it.
     pub(in super::super) fn seen(
         number: usize,
-        state: StateName,
+        state: State,
         happened: &[(u64, &'static str, Option<&str>)],
     ) -> Seen {
         let history = happened.iter().map(|(ms, what, detail)| HistoryEntry {
@@ -167,7 +168,7 @@ pub(super) mod tests {
             direction: None,
             campaign: None,
             state,
-            outcome: (state == StateName::Ended).then_some("stopped"),
+            outcome: (state == State::Ended).then_some("stopped"),
             deadline: Some(Wall(0).after(Duration::from_secs(6))),
             limit: Some("talking".to_owned()),
             rule: None,
@@ -193,9 +194,9 @@ pub(super) mod tests {
             now: Wall(0).after(Duration::from_millis(5500)),
             planned: 5,
             calls: vec![
-                seen(1, StateName::Live, &[(3100, "event_phone_call_started", None)]),
-                seen(2, StateName::Stopping, &[&stop[..], &[answer]].concat()),
-                seen(3, StateName::Ended, &[&stop[..], &ended[..]].concat()),
+                seen(1, State::Live, &[(3100, "event_phone_call_started", None)]),
+                seen(2, State::Stopping, &[&stop[..], &[answer]].concat()),
+                seen(3, State::Ended, &[&stop[..], &ended[..]].concat()),
             ],
             limits: Limits { talking: Some(Duration::from_secs(6)), ..Limits::default() },
             health: Status::Warn,

@@ -11,7 +11,7 @@ use std::{
 use rustix::termios::tcgetwinsize;
 
 use super::scene::{Scene, Seen, millis};
-use crate::model::{health::Status, view::StateName};
+use crate::model::{call::State, health::Status};
 
 /// A terminal that frames are drawn on.
 pub(super) struct Screen {
@@ -155,10 +155,10 @@ fn counts(scene: &Scene) -> Line {
     let count = |state| scene.count(state);
     let pieces = [
         ("to come", to_come, Look::Faint),
-        ("live", count(StateName::Live), Look::Plain),
-        ("stopping", count(StateName::Stopping), Look::Wary),
-        ("confirming", count(StateName::Confirming), Look::Wary),
-        ("over", count(StateName::Ended), Look::Good),
+        ("live", count(State::Live), Look::Plain),
+        ("stopping", count(State::Stopping), Look::Wary),
+        ("confirming", count(State::Confirming), Look::Wary),
+        ("over", count(State::Ended), Look::Good),
     ];
     let piece = |(what, calls, look): (&str, usize, Look)| {
         let look = if calls == 0 { Look::Faint } else { look };
@@ -181,7 +181,7 @@ fn deadline(scene: &Scene, seen: &Seen, left: Duration) -> Line {
 
 fn stop(scene: &Scene, seen: &Seen) -> Line {
     let doing = match (seen.view.summary.state, seen.view.summary.attempts) {
-        (StateName::Confirming, _) => "accepted, its end is awaited".to_owned(),
+        (State::Confirming, _) => "accepted, its end is awaited".to_owned(),
         (_, 0 | 1) => "asked to end".to_owned(),
         (_, attempts) => format!("asked to end {attempts} times"),
     };

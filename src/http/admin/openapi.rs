@@ -29,7 +29,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::model::view::{OUTCOMES, StateName};
+    use crate::model::{call::State, view::OUTCOMES};
 
     fn document() -> Value {
         serde_json::from_str(DOCUMENT).unwrap()
@@ -68,7 +68,7 @@ mod tests {
         let names = |values: &Value| -> Vec<String> {
             values.as_array().unwrap().iter().filter_map(Value::as_str).map(str::to_owned).collect()
         };
-        assert_eq!(names(&call["state"]["enum"]), StateName::ALL.map(StateName::name));
+        assert_eq!(names(&call["state"]["enum"]), State::ALL.map(State::name));
         assert_eq!(names(&call["outcome"]["enum"]), OUTCOMES);
     }
 

@@ -9,9 +9,10 @@ use super::problem::Problem;
 use crate::{
     config::duration,
     model::{
+        call::State,
         ids::AgentId,
         time::{Moment, Wall},
-        view::{CallFilter, Cursor, HistoryFilter, OUTCOMES, StateName},
+        view::{CallFilter, Cursor, HistoryFilter, OUTCOMES},
     },
     telemetry::log::escaped,
 };
@@ -26,7 +27,7 @@ pub(super) fn call_filter(uri: &Uri) -> Result<CallFilter, Problem> {
     for (key, value) in pairs(uri)? {
         match key.as_str() {
             "state" => match state(&value)? {
-                StateName::Ended => filter.ended = true,
+                State::Ended => filter.ended = true,
                 state => filter.state = Some(state),
             },
             "agent" => {
@@ -78,9 +79,9 @@ fn pairs(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
     Ok(pairs)
 }
 
-fn state(value: &str) -> Result<StateName, Problem> {
-    StateName::from_name(value).ok_or_else(|| {
-        let names = StateName::ALL.map(StateName::name).join(", ");
+fn state(value: &str) -> Result<State, Problem> {
+    State::from_name(value).ok_or_else(|| {
+        let names = State::ALL.map(State::name).join(", ");
         bad("state", value, format_args!("is none of {names}"))
     })
 }
@@ -157,7 +158,7 @@ mod tests {
         let cursor = Cursor { at: None, id: CallId::parse("a&b").unwrap() };
         let query = format!("state=stopping&agent=a_1&limit=1000&after={cursor}");
         let filter = call_filter(&uri(&query)).unwrap();
-        assert_eq!(filter.state, Some(StateName::Stopping));
+        assert_eq!(filter.state, Some(State::Stopping));
         assert_eq!(filter.agent, AgentId::parse("a_1").ok());
         assert_eq!(filter.limit, 1000);
         assert_eq!(filter.after, Some(cursor));

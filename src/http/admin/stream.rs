@@ -31,7 +31,7 @@ use super::{problem::Problem, query::nothing};
 use crate::{
     engine::{Changes, Engine},
     http::server::Stopping,
-    model::{health::Health, view::StateName},
+    model::{call, health::Health},
 };
 
 /// So many streams at once.
@@ -104,11 +104,11 @@ fn tick(engine: &Engine) -> impl Serialize {
     let vitals = engine.vitals();
     let calls = &vitals.calls;
     let states: BTreeMap<_, _> = [
-        (StateName::Live, calls.live),
-        (StateName::Stopping, calls.stopping),
-        (StateName::Confirming, calls.confirming),
-        (StateName::Observing, calls.observing),
-        (StateName::Released, calls.released),
+        (call::State::Live, calls.live),
+        (call::State::Stopping, calls.stopping),
+        (call::State::Confirming, calls.confirming),
+        (call::State::Observing, calls.observing),
+        (call::State::Released, calls.released),
     ]
     .into_iter()
     .map(|(state, count)| (state.name(), count))

@@ -20,7 +20,7 @@ impl Summary {
             to: facts.to().map(masked),
             direction: facts.direction().map(str::to_owned),
             campaign: facts.campaign().map(str::to_owned),
-            state: call.state().into(),
+            state: call.state(),
             outcome: call.ended.map(|ended| ended.outcome.name()),
             deadline: deadline.map(|(at, _)| at),
             limit: deadline.map(|(_, limit)| limit.to_string()),

@@ -6,8 +6,8 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
-use super::StateName;
 use crate::model::{
+    call::State,
     ids::{AgentId, CallId},
     time::Wall,
 };
@@ -17,8 +17,8 @@ use crate::model::{
 pub struct CallFilter {
     /// Calls that are over, instead of those without outcome; `state` is `None` then.
     pub ended: bool,
-    /// Only calls in this state; never [`StateName::Ended`].
-    pub state: Option<StateName>,
+    /// Only calls in this state; never [`State::Ended`].
+    pub state: Option<State>,
     /// Only calls of this agent.
     pub agent: Option<AgentId>,
     /// The most calls to return, 1 to 1,000.

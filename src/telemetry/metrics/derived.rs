@@ -9,9 +9,9 @@ use prometheus_client::{
 
 use super::{Labels, Seconds, epoch_seconds};
 use crate::model::{
+    call::State,
     health::{CallVitals, Checks, Health, Status, Vitals},
     time::Mono,
-    view::StateName,
 };
 
 type Amount = Gauge<u64, AtomicU64>;
@@ -62,8 +62,8 @@ pub(super) struct Gauges {
 impl Gauges {
     #[rustfmt::skip] // a table: name, help, field
     pub(super) fn register(&self, ours: &mut Registry) {
-        for state in StateName::ALL {
-            if state != StateName::Ended {
+        for state in State::ALL {
+            if state != State::Ended {
                 drop(self.calls.get_or_create(&[("state", state.name())]));
             }
         }
@@ -109,11 +109,11 @@ impl Gauges {
 
     fn set_calls(&self, calls: &CallVitals) {
         let by_state = [
-            (StateName::Live, calls.live),
-            (StateName::Stopping, calls.stopping),
-            (StateName::Confirming, calls.confirming),
-            (StateName::Observing, calls.observing),
-            (StateName::Released, calls.released),
+            (State::Live, calls.live),
+            (State::Stopping, calls.stopping),
+            (State::Confirming, calls.confirming),
+            (State::Observing, calls.observing),
+            (State::Released, calls.released),
         ];
         for (state, n) in by_state {
             self.calls.get_or_create(&[("state", state.name())]).set(n);
