@@ -29,8 +29,9 @@ pub(crate) struct Browser {
 impl Browser {
     /// Opens one of this size, in dark or light.
     pub(crate) async fn open(width: u32, height: u32, dark: bool) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
+        // It ends with us, however we end; and the browser with it, by the pipe between them.
+        let mut driver = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", "chromedriver", "--port=0"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -53,6 +54,7 @@ impl Browser {
         arguments.extend(
             [
                 "--headless",
+                "--remote-debugging-pipe",
                 "--no-sandbox",
                 "--disable-gpu",
                 "--disable-quic",
