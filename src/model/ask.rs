@@ -155,11 +155,6 @@ impl Questions {
         self.again(now, |question| back_off(question.tries, jitter));
     }
 
-    /// The look-up never left: it is due as it was.
-    pub(super) fn dropped(&mut self) {
-        self.under_way = None;
-    }
-
     fn again(&mut self, now: Mono, wait: impl Fn(&Question) -> Duration) {
         self.under_way = None;
         for question in self.open.iter_mut().filter(|question| question.at <= now) {

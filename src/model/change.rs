@@ -55,8 +55,6 @@ pub enum Event<'a> {
     },
     /// A complete listing lacks it.
     Unlisted,
-    /// A look-up that was asked for will not be made now.
-    LookupDropped,
     /// It was loaded from the store.
     Restored {
         /// Whether the machine has run on since it was saved, so that the boot clock holds.

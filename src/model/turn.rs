@@ -65,7 +65,6 @@ impl<'a> Turn<'a> {
             Event::LookedUp { found, jitter } => turn.take_lookup(*found, *jitter),
             Event::Shown { row, listing } => turn.take_row(row, *listing),
             Event::Unlisted => turn.miss(),
-            Event::LookupDropped => turn.call.questions.dropped(),
             Event::Restored { same_boot, context } => {
                 turn.recall(*context);
                 turn.restore(*same_boot);

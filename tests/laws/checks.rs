@@ -54,7 +54,6 @@ impl Witness {
             | Event::Sending
             | Event::Shown { .. }
             | Event::Unlisted
-            | Event::LookupDropped
             | Event::Restored { .. }
             | Event::Joined(_) => {}
         }

@@ -78,7 +78,6 @@ pub(crate) struct Search {
 pub(crate) enum SearchFault {
     NoRow,
     NamesNoAgent,
-    Dropped,
     Failure(Failure),
 }
 
@@ -214,7 +213,6 @@ fn search() -> impl Strategy<Value = Search> {
         3 => Just(None),
         2 => Just(Some(SearchFault::NoRow)),
         1 => Just(Some(SearchFault::NamesNoAgent)),
-        1 => Just(Some(SearchFault::Dropped)),
         2 => failure().prop_map(|failure| Some(SearchFault::Failure(failure))),
     ];
     (1..500_i64, 100..9_000_i64, fault).prop_map(|(queued, takes, fault)| Search {

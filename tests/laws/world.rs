@@ -56,7 +56,6 @@ enum Coming {
     Answer(Answer, bool),
     LookupTurn,
     Found(Result<Option<Row>, Failure>),
-    LookupDropped,
     Look,
     Mishap(Mishap),
 }
@@ -160,7 +159,6 @@ impl<'p> World<'p> {
                 let found = found.as_ref().map(Option::as_ref);
                 self.apply(&Event::LookedUp { found, jitter });
             }
-            Coming::LookupDropped => drop(self.apply(&Event::LookupDropped)),
             Coming::Look => {
                 if self.call.is_some() {
                     self.apply(&Event::Woke);
@@ -249,8 +247,6 @@ impl<'p> World<'p> {
                 Ok(Some(row))
             }
             Some(SearchFault::Failure(failure)) => Err(failure),
-            // Whoever drops a look-up paces it: the call asks again at once.
-            Some(SearchFault::Dropped) => return self.expect_in(1_000, Coming::LookupDropped),
         };
         let takes = if is_healed { 100 } else { search.takes };
         self.expect_in(takes, Coming::Found(found));

@@ -59,7 +59,9 @@ fn live_on(mut call: Call, policy: &Policy) -> (Call, Vec<Duration>) {
                     let answer = &Answer::Accepted;
                     events.push(Event::Answered { answer, jitter: 0.0, fresh_token: false });
                 }
-                Effect::Lookup { .. } => events.push(Event::LookupDropped),
+                Effect::Lookup { .. } => {
+                    events.push(Event::LookedUp { found: Ok(None), jitter: 0.0 });
+                }
             }
         }
         if !sent.is_empty() {
@@ -190,15 +192,7 @@ proptest! {
 #[test]
 fn an_order_is_refused_while_a_request_is_under_way_and_once_one_was_accepted() {
     let policy = policy(&[], Some(5));
-    let plain = PlainCall {
-        listed: false,
-        agent: Some("a"),
-        campaign: None,
-        to: None,
-        direction: None,
-        testing: None,
-        context: None,
-    };
+    let plain = PlainCall::of_agent("a");
     let call = heard(&plain, &policy);
     let late = NOW.after(Duration::from_secs(5));
     let waiting = call.apply(&Event::Woke, late, &policy).next;
@@ -225,15 +219,7 @@ fn an_order_is_refused_while_a_request_is_under_way_and_once_one_was_accepted() 
 #[test]
 fn a_released_call_is_released_until_its_end_is_known() {
     let policy = policy(&[], Some(5));
-    let plain = PlainCall {
-        listed: false,
-        agent: Some("a"),
-        campaign: None,
-        to: None,
-        direction: None,
-        testing: None,
-        context: None,
-    };
+    let plain = PlainCall::of_agent("a");
     let call = heard(&plain, &policy);
     let act = call.ordered(Order::Release, NOW.wall).unwrap();
     let released = call.apply(&Event::Operator(act), NOW, &policy).next;

@@ -57,6 +57,21 @@ pub(crate) struct PlainCall {
     pub context: Option<Value>,
 }
 
+impl PlainCall {
+    /// A call of this agent, heard of by an event that tells nothing else.
+    pub(crate) fn of_agent(agent: &'static str) -> Self {
+        Self {
+            listed: false,
+            agent: Some(agent),
+            campaign: None,
+            to: None,
+            direction: None,
+            testing: None,
+            context: None,
+        }
+    }
+}
+
 pub(crate) fn rules() -> impl Strategy<Value = Vec<PlainRule>> {
     vec(rule(), 0..5)
 }
