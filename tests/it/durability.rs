@@ -9,7 +9,10 @@ use callwarden::sim::{Script, Wait};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::harness::{ConfigFile, Daemon, Platform, Webhook, micros_of, now_and, webhook_event};
+use crate::{
+    harness::{ConfigFile, Daemon, Platform, Webhook, micros_of, now_and, webhook_event},
+    seen::{silent_calls, tell_last_first, unlisted, were_stopped_in_order},
+};
 
 /// Posts events of new calls until nobody answers; notes each that was acknowledged.
 async fn post_until_killed(daemon: &Daemon, life: usize, acked: &Arc<Mutex<Vec<String>>>) {
@@ -72,28 +75,11 @@ async fn nothing_acknowledged_is_lost_over_kills_under_load() {
     daemon.stop().await;
 }
 
-/// Places silent calls that have been answered; their webhooks come by hand.
-async fn silent_calls(sim: &Platform, count: usize) -> Vec<String> {
-    let script = |n| Script {
-        id: Some(format!("call-{n:03}")),
-        rings: Duration::ZERO.into(),
-        silent: true,
-        ..Script::default()
-    };
-    let calls: Vec<_> = (0..count).map(|n| sim.place(script(n))).collect();
-    for call in &calls {
-        sim.until(Wait::Status { call: call.clone(), status: "answered".to_owned() }).await;
-    }
-    calls
-}
-
 #[tokio::test]
 async fn a_restart_stops_what_is_overdue_by_deadline_then_id() {
     let sim = Platform::start().await;
     let config = || {
-        ConfigFile::new()
-            .platform(&sim)
-            .set("enforcement.reconcile_every", "0s")
+        unlisted(&sim)
             .set("enforcement.confirm_within", "2s")
             .set("platform.requests", "25/s")
             .set("limits.total", "8s")
@@ -101,13 +87,7 @@ async fn a_restart_stops_what_is_overdue_by_deadline_then_id() {
     let daemon = Daemon::start(config()).await;
     let calls = silent_calls(&sim, 100).await;
     let at: Vec<_> = (0..calls.len()).map(|n| now_and(10 * (n as i64 / 2))).collect();
-    for (call, at) in calls.iter().zip(&at).rev() {
-        let event = json!({
-            "event": "event_phone_call_started", "call_id": call, "agent_id": "agent-1",
-            "timestamp": at,
-        });
-        assert_eq!(daemon.webhook().json(&event).send().await.result(), "tracked");
-    }
+    tell_last_first(&daemon, &calls, &at).await;
     let last = micros_of(&daemon.call(calls.last().unwrap()).await["deadline"]);
     let home = daemon.kill().await;
     // Down until the last deadline is over.
@@ -115,13 +95,7 @@ async fn a_restart_stops_what_is_overdue_by_deadline_then_id() {
     tokio::time::sleep(Duration::from_micros(left)).await;
     let daemon = Daemon::start_in(home, config()).await;
     sim.until(Wait::EndCalls { call: None, count: calls.len() }).await;
-    let requests = sim.requests_to("end-call");
-    let order: Vec<_> = requests.iter().map(|one| one.call.clone().unwrap()).collect();
-    // Those under way at once travel side by side: which arrives first is the network's doing.
-    for (place, call) in order.iter().enumerate() {
-        let due = calls.iter().position(|one| one == call).unwrap();
-        assert!(place.abs_diff(due) < 25, "{call} at {place} of {order:?}");
-    }
+    were_stopped_in_order(&sim, &calls, 25);
     sim.until(Wait::Over { count: calls.len() }).await;
     daemon.stop().await;
 }
@@ -130,12 +104,7 @@ async fn a_restart_stops_what_is_overdue_by_deadline_then_id() {
 async fn a_thousand_calls_due_at_once_are_each_stopped_once() {
     const CALLS: usize = 1_000;
     let sim = Platform::start().await;
-    let config = |total| {
-        ConfigFile::new()
-            .platform(&sim)
-            .set("enforcement.reconcile_every", "0s")
-            .set("limits.total", total)
-    };
+    let config = |total| unlisted(&sim).set("limits.total", total);
     let daemon = Daemon::start(config("30m")).await;
     let calls = silent_calls(&sim, CALLS).await;
     let mut senders = JoinSet::new();
@@ -225,13 +194,8 @@ async fn a_call_joined_into_its_id_keeps_its_context_over_a_restart() {
 async fn killed_in_the_middle(fault: &str) -> (Platform, Daemon, String) {
     let no_end = "webhooks-vanished,event=event_phone_call_ended";
     let sim = Platform::with_faults(&[fault, "hangup-latency=0ms", no_end]).await;
-    let config = || {
-        ConfigFile::new()
-            .platform(&sim)
-            .set("enforcement.reconcile_every", "0s")
-            .set("enforcement.confirm_within", "500ms")
-            .set("limits.total", "500ms")
-    };
+    let config =
+        || unlisted(&sim).set("enforcement.confirm_within", "500ms").set("limits.total", "500ms");
     let daemon = Daemon::start(config()).await;
     sim.deliver_to(&daemon);
     let call = sim.place(Script::default());

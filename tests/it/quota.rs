@@ -2,66 +2,31 @@
 
 use std::time::Duration;
 
-use callwarden::sim::{RequestRecord, Script, Wait};
+use callwarden::sim::{RequestRecord, Wait};
 use serde_json::json;
 
-use crate::harness::{ConfigFile, Daemon, Platform, micros, now_and};
-
-fn config(sim: &Platform) -> ConfigFile {
-    ConfigFile::new().platform(sim).set("enforcement.reconcile_every", "0s")
-}
-
-/// Places silent calls that have been answered; their webhooks come by hand.
-async fn silent_calls(sim: &Platform, count: usize) -> Vec<String> {
-    let script = |n| Script {
-        id: Some(format!("call-{n:03}")),
-        rings: Duration::ZERO.into(),
-        silent: true,
-        ..Script::default()
-    };
-    let calls: Vec<_> = (0..count).map(|n| sim.place(script(n))).collect();
-    for call in &calls {
-        sim.until(Wait::Status { call: call.clone(), status: "answered".to_owned() }).await;
-    }
-    calls
-}
-
-/// The most requests of any window of that length.
-fn most_within(records: &[RequestRecord], window: Duration) -> usize {
-    let window = u64::try_from(window.as_micros()).unwrap();
-    let within = |first: usize| {
-        let end = records[first].at + window;
-        records[first..].iter().take_while(|record| record.at < end).count()
-    };
-    (0..records.len()).map(within).max().unwrap_or_default()
-}
+use crate::{
+    harness::{Daemon, Platform, micros, now_and},
+    seen::{
+        SECOND, most_in_a_window, silent_calls, tell_last_first, unlisted, were_stopped_in_order,
+    },
+};
 
 /// Deadlines come in another order than their webhooks, all at once, under a narrow quota.
 #[tokio::test]
 async fn what_is_due_goes_out_by_deadline_then_id_and_within_the_window() {
     let sim = Platform::start().await;
     let daemon =
-        Daemon::start(config(&sim).set("platform.requests", "5/s").set("limits.total", "2s")).await;
+        Daemon::start(unlisted(&sim).set("platform.requests", "5/s").set("limits.total", "2s"))
+            .await;
     let calls = silent_calls(&sim, 20).await;
     // Two calls a deadline, told latest first.
     let earliest = 300;
     let at: Vec<_> = (0..calls.len()).map(|n| now_and(earliest + 20 * (n as i64 / 2))).collect();
-    for (call, at) in calls.iter().zip(&at).rev() {
-        let event = json!({
-            "event": "event_phone_call_started", "call_id": call, "agent_id": "agent-1",
-            "timestamp": at,
-        });
-        assert_eq!(daemon.webhook().json(&event).send().await.result(), "tracked");
-    }
+    tell_last_first(&daemon, &calls, &at).await;
     sim.until(Wait::EndCalls { call: None, count: calls.len() }).await;
-    let requests = sim.requests_to("end-call");
-    let order: Vec<_> = requests.iter().map(|one| one.call.clone().unwrap()).collect();
-    // Those under way at once travel side by side: which arrives first is the network's doing.
-    for (place, call) in order.iter().enumerate() {
-        let due = calls.iter().position(|one| one == call).unwrap();
-        assert!(place.abs_diff(due) < 5, "{call} at {place} of {order:?}");
-    }
-    let most = most_within(&sim.requests(), Duration::from_secs(1));
+    were_stopped_in_order(&sim, &calls, 5);
+    let most = most_in_a_window(sim.requests().iter().map(|one| one.at).collect(), SECOND);
     assert!(most <= 5, "{most} requests within a second");
     daemon.stop().await;
 }
@@ -77,7 +42,7 @@ enum Down {
 /// forgotten by the next life.
 async fn requests_of_an_earlier_life_count(down: Down, seen: &[usize]) {
     let sim = Platform::start().await;
-    let config = || config(&sim).set("platform.requests", "4/s").set("limits.total", "500ms");
+    let config = || unlisted(&sim).set("platform.requests", "4/s").set("limits.total", "500ms");
     let mut daemon = Daemon::start(config()).await;
     let calls = silent_calls(&sim, 16).await;
     for call in &calls {
@@ -92,7 +57,7 @@ async fn requests_of_an_earlier_life_count(down: Down, seen: &[usize]) {
         daemon = Daemon::start_in(home, config()).await;
     }
     sim.until(Wait::Over { count: calls.len() }).await;
-    let most = most_within(&sim.requests(), Duration::from_secs(1));
+    let most = most_in_a_window(sim.requests().iter().map(|one| one.at).collect(), SECOND);
     assert!(most <= 4, "{most} requests within a second");
     daemon.stop().await;
 }
@@ -110,7 +75,7 @@ async fn requests_of_an_earlier_life_count_after_a_kill() {
 #[tokio::test]
 async fn at_most_64_requests_are_under_way_and_one_of_a_call() {
     let sim = Platform::with_faults(&["latency=400ms,scope=end-call"]).await;
-    let daemon = Daemon::start(config(&sim).set("limits.total", "2s")).await;
+    let daemon = Daemon::start(unlisted(&sim).set("limits.total", "2s")).await;
     let calls = silent_calls(&sim, 150).await;
     let at = now_and(0);
     for call in &calls {
@@ -138,7 +103,7 @@ async fn at_most_64_requests_are_under_way_and_one_of_a_call() {
 /// After a 429 nothing leaves until the pause is over, then one request alone, then the rest.
 async fn paused_by(shape: &str, pause: Duration) {
     let sim = Platform::with_faults(&[&format!("rate-limit=3/2s,{shape}")]).await;
-    let daemon = Daemon::start(config(&sim).set("limits.total", "1s")).await;
+    let daemon = Daemon::start(unlisted(&sim).set("limits.total", "1s")).await;
     let calls = silent_calls(&sim, 9).await;
     let at = now_and(0);
     for call in &calls {

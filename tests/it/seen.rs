@@ -1,8 +1,9 @@
 //! What the simulated platform saw, judged: used by the tests of what leaves us and when.
 
-use callwarden::sim::{Control, Micros, RequestRecord, Script};
+use callwarden::sim::{Control, Micros, RequestRecord, Script, Wait};
+use serde_json::json;
 
-use crate::harness::{Answer, ConfigFile, Platform, Request, SECRETS};
+use crate::harness::{Answer, ConfigFile, Daemon, Platform, Request, SECRETS};
 
 /// A second, in the sim's microseconds.
 pub(crate) const SECOND: Micros = 1_000_000;
@@ -15,6 +16,39 @@ pub(crate) fn talking() -> Script {
 /// A call of which no webhook ever tells.
 pub(crate) fn silent() -> Script {
     Script { silent: true, ..talking() }
+}
+
+/// Places silent calls that have been answered; their webhooks come by hand.
+pub(crate) async fn silent_calls(sim: &Platform, count: usize) -> Vec<String> {
+    let script = |n| Script { id: Some(format!("call-{n:03}")), ..silent() };
+    let calls: Vec<_> = (0..count).map(|n| sim.place(script(n))).collect();
+    for call in &calls {
+        sim.until(Wait::Status { call: call.clone(), status: "answered".to_owned() }).await;
+    }
+    calls
+}
+
+/// Tells of the start of these calls at these times, the last one first: deadlines come in another
+/// order than their webhooks.
+pub(crate) async fn tell_last_first(daemon: &Daemon, calls: &[String], at: &[String]) {
+    for (call, at) in calls.iter().zip(at).rev() {
+        let event = json!({
+            "event": "event_phone_call_started", "call_id": call, "agent_id": "agent-1",
+            "timestamp": at,
+        });
+        assert_eq!(daemon.webhook().json(&event).send().await.result(), "tracked");
+    }
+}
+
+/// Asserts that the calls were stopped in their order, but for those under way at once, of which
+/// any may arrive first.
+pub(crate) fn were_stopped_in_order(sim: &Platform, calls: &[String], at_once: usize) {
+    let requests = sim.requests_to("end-call");
+    let order: Vec<_> = requests.iter().map(|one| one.call.clone().unwrap()).collect();
+    for (place, call) in order.iter().enumerate() {
+        let due = calls.iter().position(|one| one == call).unwrap();
+        assert!(place.abs_diff(due) < at_once, "{call} at {place} of {order:?}");
+    }
 }
 
 /// A call that rings until somebody ends it.
