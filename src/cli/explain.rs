@@ -1,5 +1,5 @@
 //! `callwarden explain`: what is read from a webhook's body, which rule decides, which limit holds,
-//! and why (spec §2, §6).
+//! and why; of a body, or of a call that the running daemon watches (spec §2, §6).
 
 use std::{
     fmt::Write as _,
@@ -10,32 +10,42 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
 
-use super::{ConfigPath, Exit};
+use super::{
+    ConfigPath, Exit,
+    api::{Api, call_path},
+    runtime,
+};
 use crate::{
-    config::{Config, duration::shown},
+    config::Config,
     engine::clock::Clock,
     model::{
         call::Call,
         change::Event,
-        deadline::{Applied, Length, Own},
-        decode::{Decoded, PathNames, Place, What, decode, pointers::Field},
+        decode::{PathNames, Place, What, decode, pointers::Field},
         event::{CallName, Heard},
-        explain::{Explanation, Verdict, idle_because},
+        explain::{Numbers, Verdict},
         time::{Moment, Mono},
+        view::{ReadView, WhyView},
     },
 };
 
 pub(super) const EXAMPLE: &str = "\
 Examples:
   callwarden explain body.json --config callwarden.toml
-  curl -s https://example.com/last-webhook | callwarden explain --json";
+  curl -s https://example.com/last-webhook | callwarden explain --json
+  callwarden explain --call CA0123";
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// A webhook's body; standard input if absent.
+    #[arg(conflicts_with = "call")]
     file: Option<PathBuf>,
+    /// A call of the running daemon instead, by its id or sid; through the admin API.
+    #[arg(long, value_name = "ID")]
+    call: Option<String>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -45,45 +55,57 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let config = arguments.config.load()?;
-    let mut body = Vec::new();
-    match &arguments.file {
-        Some(path) => {
-            body = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let value = match &arguments.call {
+        Some(id) => {
+            let api = Api::of(&config)?;
+            runtime()?.block_on(api.get(&call_path(id, "/explain")))?
         }
-        None => {
-            io::stdin().read_to_end(&mut body).context("standard input cannot be read")?;
-        }
-    }
-    let explained = explained(&body, &config, Clock::system().now())?;
-    let text = if arguments.json { json_of(&explained) } else { text_of(&explained) };
+        None => of_body(&body(arguments.file.as_ref())?, &config, Clock::system().now())?,
+    };
+    let text = if arguments.json { format!("{value:#}\n") } else { text_of(&value)? };
     io::stdout().write_all(text.as_bytes())?;
     Ok(Exit::Fine)
 }
 
-/// A body and what became of it.
-struct Explained<'c> {
-    config: &'c Config,
-    body: Value,
-    decoded: Decoded,
-    /// `None` for what is ignored.
-    call: Option<(Call, Moment)>,
+fn body(file: Option<&PathBuf>) -> anyhow::Result<Vec<u8>> {
+    match file {
+        Some(path) => fs::read(path).with_context(|| format!("{} cannot be read", path.display())),
+        None => {
+            let mut body = Vec::new();
+            io::stdin().read_to_end(&mut body).context("standard input cannot be read")?;
+            Ok(body)
+        }
+    }
 }
 
-/// Takes a body in as the daemon would, at the event's own time if it has one.
-fn explained<'c>(body: &[u8], config: &'c Config, now: Moment) -> anyhow::Result<Explained<'c>> {
+/// Takes a body in as the daemon would, at the event's own time if it has one, and tells why its
+/// call ends when it does. Of what is ignored only what was read is told.
+fn of_body(body: &[u8], config: &Config, now: Moment) -> anyhow::Result<Value> {
     let decoded = decode(body, &PathNames::default(), &config.webhook.fields)?;
-    let call = match &decoded.what {
-        What::Event(heard) => {
-            let now = match heard.time {
-                Some(at) => Moment { wall: at, mono: Mono(now.mono.0.max(1 << 50)) },
-                None => now,
-            };
-            let call = Call::new(id_of(heard).clone(), now);
-            Some((call.apply(&Event::Heard(heard), now, &config.policy()).next, now))
-        }
-        What::Ignored => None,
+    let whole: Value = serde_json::from_slice(body)?;
+    let read = Field::ALL.into_iter().map(|field| {
+        let hit = match decoded.places.of(field) {
+            Place::Body(at) => {
+                let pointer = &config.webhook.fields.of(field)[at];
+                let at = Some(pointer.as_str().to_owned());
+                pointer.find(&whole).map(|value| ReadView { at, value: value.clone() })
+            }
+            Place::Nowhere | Place::Path => None,
+        };
+        (field.key().to_owned(), hit)
+    });
+    let read = read.collect();
+    let What::Event(heard) = &decoded.what else {
+        return Ok(json!({ "read": read, "ignored": true }));
     };
-    Ok(Explained { config, body: serde_json::from_slice(body)?, decoded, call })
+    let now = match heard.time {
+        Some(at) => Moment { wall: at, mono: Mono(now.mono.0.max(1 << 50)) },
+        None => now,
+    };
+    let policy = config.policy();
+    let call = Call::new(id_of(heard).clone(), now);
+    let call = call.apply(&Event::Heard(heard), now, &policy).next;
+    Ok(serde_json::to_value(WhyView::of(&call, &policy, now, Numbers::Whole, read))?)
 }
 
 fn id_of(heard: &Heard) -> &crate::model::ids::CallId {
@@ -92,166 +114,101 @@ fn id_of(heard: &Heard) -> &crate::model::ids::CallId {
     }
 }
 
-impl Explained<'_> {
-    /// Each field: the pointer that hit, and what stands there.
-    fn read(&self) -> impl Iterator<Item = (Field, Option<(&str, &Value)>)> {
-        Field::ALL.into_iter().map(|field| {
-            let hit = match self.decoded.places.of(field) {
-                Place::Body(at) => {
-                    let pointer = &self.config.webhook.fields.of(field)[at];
-                    pointer.find(&self.body).map(|value| (pointer.as_str(), value))
-                }
-                Place::Nowhere | Place::Path => None,
-            };
-            (field, hit)
-        })
-    }
-}
-
-fn json_of(explained: &Explained<'_>) -> String {
-    let read = explained.read().map(|(field, hit)| {
-        let hit = hit.map(|(at, value)| json!({ "at": at, "value": value }));
-        (field.key().to_owned(), hit.unwrap_or_default())
-    });
-    let mut shown = Map::from_iter([("read".to_owned(), Value::Object(read.collect()))]);
-    let mut put = |key: &str, value: Value| shown.insert(key.to_owned(), value);
-    match &explained.call {
-        None => {
-            put("ignored", true.into());
-        }
-        Some((call, now)) => {
-            let policy = explained.config.policy();
-            let why = Explanation::of(call, &policy, *now);
-            put("rule", json!(call.rule()));
-            put("rules", why.rules.iter().map(json_of_rule).collect());
-            put(
-                "limits",
-                why.limits.iter().map(|limit| json_of_limit(limit, call, *now)).collect(),
-            );
-            put("override", json!(own_in_words(why.own)));
-            put("action", call.action().name().into());
-            put("provisional", call.is_provisional().into());
-            put("state", call.state().name().into());
-            put("outcome", json!(call.ended.map(|ended| ended.outcome.name())));
-            put("deadline", json!(call.deadline().map(|due| due.wall.to_string())));
-            put("limit", json!(call.deadline().map(|due| due.limit.to_string())));
-        }
-    }
-    format!("{:#}\n", Value::Object(shown))
-}
-
-fn json_of_rule(tried: &crate::model::explain::Tried<'_>) -> Value {
-    json!({
-        "name": &*tried.rule.name,
-        "verdict": tried.verdict.name(),
-        "reason": tried.reason,
-        "action": tried.rule.action.name(),
-    })
-}
-
-fn json_of_limit(limit: &Applied<'_>, call: &Call, now: Moment) -> Value {
-    let due = call.deadline_of(limit, now);
-    json!({
-        "limit": limit.limit.to_string(),
-        "length": length(limit.length),
-        "since": limit.since.map(|at| at.to_string()),
-        "deadline": due.map(|due| due.wall.to_string()),
-        "reason": limit.since.is_none().then(|| idle_because(limit.limit, call)),
-    })
-}
-
-fn length(length: Length<'_>) -> String {
-    match length {
-        Length::Span(span) => shown(span),
-        Length::Until(until) => format!("{} {}", until.time(), until.zone()),
-    }
-}
-
-fn own_in_words(own: Own) -> Option<String> {
-    match own {
-        Own::None => None,
-        Own::Read(span) => Some(format!("the call's own total, {}", shown(span))),
-        Own::Capped(span) => {
-            Some(format!("the call's own total is cut to at_most, {}", shown(span)))
-        }
-        Own::Unreadable => Some("the call's own total cannot be read, and is ignored".to_owned()),
-        Own::Unknown => Some("whether the call has a total of its own is not known".to_owned()),
-    }
-}
-
-fn text_of(explained: &Explained<'_>) -> String {
+/// What people read.
+fn text_of(value: &Value) -> anyhow::Result<String> {
     let mut page = String::new();
-    tell(explained, &mut page).expect("writing to a String never fails");
-    page
+    tell_of_reading(&value["read"], &mut page)?;
+    if value["ignored"] == true {
+        writeln!(page, "\nthis event is of no use to callwarden: it is ignored")?;
+        return Ok(page);
+    }
+    let why = WhyView::deserialize(value)
+        .context("the daemon's answer cannot be read: is it of another version?")?;
+    tell_of_rules(&why, &mut page)?;
+    tell_of_limits(&why, &mut page)?;
+    tell_of_the_end(&why, &mut page)?;
+    Ok(page)
 }
 
-fn tell(explained: &Explained<'_>, page: &mut String) -> std::fmt::Result {
+fn tell_of_reading(read: &Value, page: &mut String) -> std::fmt::Result {
     writeln!(page, "read")?;
     let mut missing = Vec::new();
-    for (field, hit) in explained.read() {
-        match hit {
-            Some((at, value)) => writeln!(page, "  {:<13} {value}  at {at}", field.key())?,
-            None => missing.push(field.key()),
+    for key in Field::ALL.map(Field::key) {
+        let (at, value) = (read[key]["at"].as_str(), &read[key]["value"]);
+        match (read[key].is_null(), at) {
+            (true, _) => missing.push(key),
+            (false, Some(at)) => writeln!(page, "  {key:<13} {value}  at {at}")?,
+            (false, None) => writeln!(page, "  {key:<13} {value}")?,
         }
     }
     if !missing.is_empty() {
         writeln!(page, "  not there: {}", missing.join(", "))?;
     }
-    let Some((call, now)) = &explained.call else {
-        return writeln!(page, "\nthis event is of no use to callwarden: it is ignored");
-    };
-    let policy = explained.config.policy();
-    let why = Explanation::of(call, &policy, *now);
-    tell_of_rules(&why, page)?;
-    tell_of_limits(&why, call, *now, page)?;
-    tell_of_the_end(call, page)
+    Ok(())
 }
 
-fn tell_of_rules(why: &Explanation<'_>, page: &mut String) -> std::fmt::Result {
-    writeln!(page, "\nrules")?;
-    for (at, tried) in why.rules.iter().enumerate() {
-        let verdict = match tried.verdict {
+fn tell_of_rules(why: &WhyView, page: &mut String) -> std::fmt::Result {
+    // What decided about a call that is over may have changed since.
+    let now = if why.outcome.is_some() { ", as they are now" } else { "" };
+    writeln!(page, "\nrules{now}")?;
+    for (at, rule) in why.rules.iter().enumerate() {
+        let verdict = match rule.verdict {
             Verdict::Matches => "matches",
-            Verdict::Fails => "does not match",
-            Verdict::Unknown => "may match",
+            Verdict::DoesNotMatch => "does not match",
+            Verdict::MayMatch => "may match",
             Verdict::NotReached => "is not reached",
         };
-        writeln!(page, "  {}. {} {verdict}: {}", at + 1, tried.rule.name, tried.reason)?;
+        writeln!(page, "  {}. {} {verdict}: {}", at + 1, rule.name, rule.reason)?;
     }
-    match why.rule {
-        Some(rule) => writeln!(page, "  {} decides", rule.name),
-        None => writeln!(page, "  none decides: [limits] alone holds"),
+    let decides = if why.outcome.is_some() { "decided" } else { "decides" };
+    match &why.rule {
+        Some(rule) => writeln!(page, "  {rule} {decides}"),
+        None => writeln!(page, "  none {decides}: [limits] alone holds"),
     }
 }
 
-fn tell_of_limits(
-    why: &Explanation<'_>,
-    call: &Call,
-    now: Moment,
-    page: &mut String,
-) -> std::fmt::Result {
+fn tell_of_limits(why: &WhyView, page: &mut String) -> std::fmt::Result {
     writeln!(page, "\nlimits")?;
     for limit in &why.limits {
-        let name = limit.limit.to_string();
-        write!(page, "  {name:<15} {:<8} ", length(limit.length))?;
-        match (limit.since, call.deadline_of(limit, now)) {
-            (Some(since), Some(due)) => writeln!(page, "since {since}, to {}", due.wall)?,
-            (Some(_) | None, _) => writeln!(page, "idle: {}", idle_because(limit.limit, call))?,
+        write!(page, "  {:<15} {:<8} ", limit.limit, limit.length)?;
+        match (&limit.since, &limit.deadline) {
+            (Some(since), Some(deadline)) => writeln!(page, "since {since}, to {deadline}")?,
+            (Some(_) | None, _) => {
+                writeln!(page, "idle: {}", limit.reason.as_deref().unwrap_or_default())?;
+            }
         }
     }
-    own_in_words(why.own).map_or(Ok(()), |own| writeln!(page, "  {own}"))
+    if let Some(own) = &why.own {
+        writeln!(page, "  {own}")?;
+    }
+    let Some(operator) = &why.operator else { return Ok(()) };
+    let did = match (operator.word.as_str(), &operator.deadline) {
+        ("end", _) => "told it to end".to_owned(),
+        ("release", _) => "took it out of enforcement".to_owned(),
+        (_, Some(deadline)) => format!("set its deadline to {deadline}"),
+        (word, None) => word.to_owned(),
+    };
+    writeln!(page, "  an operator {did} at {}, which stands above every limit", operator.at)
 }
 
-fn tell_of_the_end(call: &Call, page: &mut String) -> std::fmt::Result {
-    let provisional = if call.is_provisional() { ", provisional" } else { "" };
-    match (call.ended, call.deadline()) {
-        (Some(ended), _) => writeln!(page, "\nthe call is over: {}", ended.outcome.name()),
-        (None, Some(due)) => writeln!(
+fn tell_of_the_end(why: &WhyView, page: &mut String) -> std::fmt::Result {
+    let provisional = if why.provisional { ", provisional" } else { "" };
+    let deadline = why.deadline.as_ref().zip(why.limit.as_ref());
+    match (&why.outcome, deadline) {
+        (Some(outcome), _) if why.state == "released" => {
+            writeln!(page, "\nno limit holds: the call is {outcome}, and its end is not known yet")
+        }
+        (Some(outcome), Some((at, limit))) => {
+            writeln!(page, "\nthe call is over: {outcome}; its deadline was {at} by limit {limit}")
+        }
+        (Some(outcome), None) => writeln!(page, "\nthe call is over: {outcome}"),
+        (None, Some((at, limit))) => {
+            writeln!(page, "\ndeadline {at} by limit {limit}, action {}{provisional}", why.action)
+        }
+        (None, None) if why.unproven => writeln!(
             page,
-            "\ndeadline {} by limit {}, action {}{provisional}",
-            due.wall,
-            due.limit,
-            call.action().name()
+            "\nno deadline: known by an old event alone, it is not enforced before the platform \
+             shows it active"
         ),
         (None, None) => writeln!(page, "\nno deadline{provisional}"),
     }

@@ -5,36 +5,12 @@ use std::{ops::RangeInclusive, time::Duration};
 use toml::de::DeValue;
 
 use super::{mistake::Mistake, reader::wrong_type};
+pub(crate) use crate::model::time::shown;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
-
-/// `span` in units from days to nanoseconds, read back as the same; `format_duration` of
-/// humantime counts in months of 30.44 days.
-pub(crate) fn shown(span: Duration) -> String {
-    let seconds = span.as_secs();
-    let rest = span.subsec_nanos();
-    let units = [
-        (seconds / 86_400, "d"),
-        (seconds % 86_400 / 3600, "h"),
-        (seconds % 3600 / 60, "m"),
-        (seconds % 60, "s"),
-        (u64::from(rest / 1_000_000), "ms"),
-        (u64::from(rest % 1_000_000 / 1000), "us"),
-        (u64::from(rest % 1000), "ns"),
-    ];
-    let parts: Vec<_> = units
-        .iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, unit)| format!("{number}{unit}"))
-        .collect();
-    match parts.is_empty() {
-        true => "0s".to_owned(),
-        false => parts.join(" "),
-    }
-}
 
 /// A duration within `bounds`, as a humantime string.
 pub(super) fn within(

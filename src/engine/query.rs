@@ -6,9 +6,10 @@ use super::{Engine, persist};
 use crate::{
     model::{
         call::Call,
+        change::Event,
         ids::CallId,
         time::Wall,
-        view::{CallFilter, CallView, Cursor, EndedView, HistoryFilter, ViewPage},
+        view::{CallFilter, CallView, Cursor, EndedView, HistoryFilter, ViewPage, WhyView},
     },
     store::{HistoryQuery, Row, StoreError},
 };
@@ -26,6 +27,36 @@ impl Engine {
         }
         let loaded = super::recover::read(&self.0, &id).await?;
         Ok(loaded.map(|loaded| CallView::of(&loaded.call)))
+    }
+
+    /// Why a call ends when it does, by the policy in force: from memory or from the store, by its id
+    /// or sid.
+    ///
+    /// # Errors
+    ///
+    /// The store, which has what memory lacks, cannot be read.
+    pub async fn explain(&self, id: &CallId) -> Result<Option<WhyView>, StoreError> {
+        let shared = &self.0;
+        let id = shared.calls.id_of(id).unwrap_or_else(|| id.clone());
+        let (now, policy) = (shared.clock.now(), shared.calls.policy());
+        // What is told is the call as it is under this policy, which a reload may not have brought
+        // to it yet.
+        let call = match shared.calls.find(&id) {
+            Some(call) => {
+                let context = shared.context_if(call.lacks_context(&policy), &id).await?;
+                let changed = Event::PolicyChanged { context: context.as_deref() };
+                call.apply(&changed, now, &policy).next
+            }
+            None => {
+                let Some(stored) = super::recover::read(shared, &id).await? else {
+                    return Ok(None);
+                };
+                let persist::Loaded { call, same_boot, context } = stored;
+                let restored = Event::Restored { same_boot, context: context.as_deref() };
+                call.apply(&restored, now, &policy).next
+            }
+        };
+        Ok(Some(WhyView::of_tracked(&call, &policy, now)))
     }
 
     /// A page of calls without outcome, by (deadline, id); or of those that are over, newest first.

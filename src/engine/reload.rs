@@ -147,7 +147,7 @@ impl Engine {
 
 impl Shared {
     /// What is kept of a call's context, if the new policy reads anything new in it.
-    async fn context_if(&self, wanted: bool, id: &CallId) -> Result<Option<String>, StoreError> {
+    pub(super) async fn context_if(&self, wanted: bool, id: &CallId) -> Result<Option<String>, StoreError> {
         if !wanted {
             return Ok(None);
         }

@@ -295,6 +295,12 @@ impl Call {
         Known { facts: &self.facts, context: &self.context }
     }
 
+    /// Whether it has a context, and what is at hand of it was read for another policy.
+    #[must_use]
+    pub fn lacks_context(&self, policy: &Policy) -> bool {
+        self.facts.context().is_some() && !self.context.is_read_for(policy.places())
+    }
+
     /// Whether no request is to leave for it.
     pub(super) fn is_observed(&self) -> bool {
         self.deadlines.action == Action::Observe

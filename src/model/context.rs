@@ -100,6 +100,12 @@ impl Context {
         });
     }
 
+    /// Whether it has what these places name.
+    pub(super) fn is_read_for(&self, places: &Places) -> bool {
+        let read = self.0.as_ref();
+        read.map_or(places.is_empty(), |read| Arc::ptr_eq(&read.places, places))
+    }
+
     /// Whether it is the context of that fingerprint.
     pub(super) fn is_of(&self, fingerprint: Option<u64>) -> bool {
         self.0.as_ref().is_some_and(|read| Some(read.of) == fingerprint)

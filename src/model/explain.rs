@@ -1,11 +1,14 @@
 //! Why a call's deadline is what it is (spec §6): the evaluation itself, told step by step.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     call::Call,
-    context::Known,
+    context::{Known, Told},
     deadline::{self, Applied, Own},
+    ids::masked,
     policy::{Limit, Policy},
-    rule::{Condition, Match, Rule, Test},
+    rule::{Condition, Match, Rule, Subject, Test},
     time::Moment,
 };
 
@@ -14,8 +17,6 @@ use super::{
 pub struct Explanation<'p> {
     /// Each rule in order, and why it did or did not match.
     pub rules: Vec<Tried<'p>>,
-    /// The rule that the deadline comes from; `None` is `[limits]` alone.
-    pub rule: Option<&'p Rule>,
     /// What came of its `override`.
     pub own: Own,
     /// Its limits, those of `[limits]` filled in.
@@ -33,42 +34,39 @@ pub struct Tried<'p> {
     pub reason: String,
 }
 
-/// What came of a rule.
+/// How phone numbers are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    /// As they are: to whoever brings them.
+    Whole,
+    /// Their last four digits.
+    Masked,
+}
+
+/// What came of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It matches.
     Matches,
     /// It does not.
-    Fails,
+    DoesNotMatch,
     /// It may, once more is known.
-    Unknown,
+    MayMatch,
     /// One before it matched.
     NotReached,
 }
 
-impl Verdict {
-    /// Its name in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Matches => "matches",
-            Self::Fails => "does_not_match",
-            Self::Unknown => "may_match",
-            Self::NotReached => "not_reached",
-        }
-    }
-}
-
 impl<'p> Explanation<'p> {
-    /// What `policy` says of `call`, and why.
+    /// What `policy` says of `call`, and why, in words that tell phone numbers as `numbers` says.
     #[must_use]
-    pub fn of(call: &'p Call, policy: &'p Policy, now: Moment) -> Self {
+    pub fn of(call: &'p Call, policy: &'p Policy, now: Moment, numbers: Numbers) -> Self {
         let known = call.known();
         let (_, rule) = deadline::judge(known, &call.anchors, policy, now);
         let in_force = deadline::in_force(rule, known, policy);
         let mut decided = None;
         let rules = policy.rules.iter().map(|rule| {
-            let tried = Tried::new(rule, known, decided);
+            let tried = Tried::new(rule, known, decided, numbers);
             if tried.verdict == Verdict::Matches {
                 decided = Some(rule);
             }
@@ -76,7 +74,6 @@ impl<'p> Explanation<'p> {
         });
         Self {
             rules: rules.collect(),
-            rule,
             own: in_force.own,
             limits: in_force.applied(&call.facts).collect(),
         }
@@ -84,15 +81,15 @@ impl<'p> Explanation<'p> {
 }
 
 impl<'p> Tried<'p> {
-    fn new(rule: &'p Rule, call: Known<'_>, decided: Option<&Rule>) -> Self {
+    fn new(rule: &'p Rule, call: Known<'_>, decided: Option<&Rule>, numbers: Numbers) -> Self {
         let (verdict, reason) = match (decided, rule.matches(call)) {
             (Some(decided), _) => {
                 (Verdict::NotReached, format!("{:?} before it matches", decided.name))
             }
-            (None, Match::Yes) => (Verdict::Matches, what_matched(rule, call)),
-            (None, Match::No(failed)) => (Verdict::Fails, why_not(failed, call)),
+            (None, Match::Yes) => (Verdict::Matches, what_matched(rule, call, numbers)),
+            (None, Match::No(failed)) => (Verdict::DoesNotMatch, why_not(failed, call, numbers)),
             (None, Match::Unknown(open)) => (
-                Verdict::Unknown,
+                Verdict::MayMatch,
                 format!("{} is not known yet: no event has told it", open.subject),
             ),
         };
@@ -100,18 +97,28 @@ impl<'p> Tried<'p> {
     }
 }
 
-fn what_matched(rule: &Rule, call: Known<'_>) -> String {
+fn what_matched(rule: &Rule, call: Known<'_>, numbers: Numbers) -> String {
     let met: Vec<_> = rule
         .when
         .iter()
-        .map(|met| format!("{} is {}", met.subject, met.subject.of(call)))
+        .map(|met| format!("{} is {}", met.subject, told(&met.subject, call, numbers)))
         .collect();
     if met.is_empty() { "it asks for nothing".to_owned() } else { met.join(", ") }
 }
 
-fn why_not(failed: &Condition, call: Known<'_>) -> String {
+/// What is known of a field, in words.
+fn told(subject: &Subject, call: Known<'_>, numbers: Numbers) -> String {
+    match (subject, subject.of(call), numbers) {
+        (Subject::To | Subject::From, Told::Text(number), Numbers::Masked) => {
+            Told::Text(&masked(number)).to_string()
+        }
+        (_, told, _) => told.to_string(),
+    }
+}
+
+fn why_not(failed: &Condition, call: Known<'_>, numbers: Numbers) -> String {
     let Condition { subject, test } = failed;
-    let told = subject.of(call);
+    let told = told(subject, call, numbers);
     match test {
         Test::Absent => format!("{subject} is {told}, and ought to be absent"),
         Test::Any(wanted) if wanted.len() == 1 => format!("{subject} is {told}, not {test}"),

@@ -90,3 +90,29 @@ impl Moment {
 fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
+
+/// `span` in units from days to nanoseconds, read back as the same; `format_duration` of
+/// humantime counts in months of 30.44 days.
+#[must_use]
+pub fn shown(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let rest = span.subsec_nanos();
+    let units = [
+        (seconds / 86_400, "d"),
+        (seconds % 86_400 / 3600, "h"),
+        (seconds % 3600 / 60, "m"),
+        (seconds % 60, "s"),
+        (u64::from(rest / 1_000_000), "ms"),
+        (u64::from(rest % 1_000_000 / 1000), "us"),
+        (u64::from(rest % 1000), "ns"),
+    ];
+    let parts: Vec<_> = units
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, unit)| format!("{number}{unit}"))
+        .collect();
+    match parts.is_empty() {
+        true => "0s".to_owned(),
+        false => parts.join(" "),
+    }
+}

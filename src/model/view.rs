@@ -16,11 +16,13 @@ use super::{
 pub use self::{
     line::CallLine,
     page::{CallFilter, Cursor, CursorError, HistoryFilter, ViewPage},
+    why::{LimitView, OperatorView, ReadView, RuleView, WhyView},
 };
 
 mod line;
 mod of_call;
 mod page;
+mod why;
 
 /// Every outcome's name, in the spec's order (spec §5).
 pub const OUTCOMES: [&str; 7] =

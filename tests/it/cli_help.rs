@@ -3,11 +3,13 @@
 use crate::harness::Command;
 
 /// Every command that has a help.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 13] = [
     "run",
     "demo",
     "sim",
     "check",
+    "explain",
+    "test",
     "calls",
     "history",
     "store",

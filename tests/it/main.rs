@@ -18,6 +18,7 @@ mod cli_start;
 mod confirming;
 mod delivery_logs;
 mod durability;
+mod explaining;
 mod figures;
 mod health;
 mod logs;

@@ -42,8 +42,8 @@ fn told(body: &str) -> (String, String) {
     let env = BTreeMap::<String, String>::new();
     let config = parse(Path::new("callwarden.toml"), CONFIG.to_owned(), &env).unwrap();
     let now = Moment { wall: Wall(1_800_000_000_000_000), mono: Mono(90_000_000_000) };
-    let explained = explained(body.as_bytes(), &config, now).unwrap();
-    (text_of(&explained), json_of(&explained))
+    let value = of_body(body.as_bytes(), &config, now).unwrap();
+    (text_of(&value).unwrap(), format!("{value:#}\n"))
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the admin API shows (spec §10): calls, one call, outcomes.
+//! What the admin API shows (spec §10): calls, one call, why it ends when it does, outcomes.
 
 use axum::{
     Json, Router,
@@ -15,7 +15,7 @@ use crate::{
     engine::Engine,
     model::{
         ids::CallId,
-        view::{CallView, EndedView, ViewPage},
+        view::{CallView, EndedView, ViewPage, WhyView},
     },
     telemetry::log::escaped,
 };
@@ -24,6 +24,7 @@ pub(super) fn routes() -> Router<Engine> {
     Router::new()
         .route("/api/calls", get(calls))
         .route("/api/calls/{id}", get(call))
+        .route("/api/calls/{id}/explain", get(explain))
         .route("/api/history", get(history))
 }
 
@@ -45,6 +46,19 @@ async fn call(
     let id = call_id(id)?;
     match engine.call(&id).await.map_err(|_| unavailable())? {
         Some(call) => Ok(Json(call)),
+        None => Err(unknown_call(&id)),
+    }
+}
+
+async fn explain(
+    State(engine): State<Engine>,
+    uri: Uri,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<WhyView>, Problem> {
+    nothing(&uri)?;
+    let id = call_id(id)?;
+    match engine.explain(&id).await.map_err(|_| unavailable())? {
+        Some(why) => Ok(Json(why)),
         None => Err(unknown_call(&id)),
     }
 }

@@ -62,6 +62,13 @@ mod tests {
     }
 
     #[test]
+    fn every_field_of_an_explanation_is_described_and_no_other() {
+        let why =
+            include_str!("../../cli/explain/snapshots/callwarden__cli__explain__tests__json.snap");
+        assert_eq!(properties("Why"), shown(why));
+    }
+
+    #[test]
     fn every_state_and_outcome_is_named() {
         let document = document();
         let call = &document["components"]["schemas"]["Call"]["properties"];
