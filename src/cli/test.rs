@@ -1,7 +1,6 @@
 //! `callwarden test`: cases that say what the policy is to do, each played through the very code
 //! that decides about calls (spec §2, §6).
 
-mod case;
 mod play;
 mod report;
 
@@ -17,9 +16,12 @@ use std::{
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use self::{case::Case, report::Report};
+use self::{play::Got, report::Report};
 use super::{ConfigPath, Exit};
-use crate::config::Config;
+use crate::{
+    config::{Case, Config, ConfigErrors, Expect, parse_cases},
+    model::time::shown,
+};
 
 pub(super) const EXAMPLE: &str = "\
 Examples:
@@ -57,11 +59,23 @@ enum Format {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let config = arguments.config.load()?;
     let mut report = Report::default();
+    // The mistakes of all files are told at once.
+    let mut mistakes: Option<ConfigErrors> = None;
     for path in &arguments.files {
         let file = path.display().to_string();
         let text = fs::read_to_string(path).with_context(|| format!("{file} cannot be read"))?;
-        let cases = case::parse(&text).with_context(|| file.clone())?;
-        report.add(file, cases.iter().map(|case| tried(case, &config)).collect());
+        match parse_cases(path, text) {
+            Ok(cases) => report.add(file, cases.iter().map(|case| tried(case, &config)).collect()),
+            Err(more) => {
+                mistakes = Some(match mistakes {
+                    Some(known) => known.and(more),
+                    None => more,
+                });
+            }
+        }
+    }
+    if let Some(mistakes) = mistakes {
+        return Err(mistakes.into());
     }
     let text = match arguments.format {
         Format::Text => report.text(),
@@ -88,11 +102,29 @@ struct Failure {
 
 fn tried(case: &Case, config: &Config) -> Tried {
     let failures = match play::play(case, config) {
-        Ok(got) => case.expect.failures(&got),
+        Ok(got) => failures(&case.expect, &got),
         Err(error) => {
             let expected = "an event that can be read".to_owned();
             vec![Failure { key: "event", expected, got: error }]
         }
     };
     Tried { name: case.name.clone(), failures }
+}
+
+/// Where `got` is not what is expected.
+fn failures(expect: &Expect, got: &Got) -> Vec<Failure> {
+    let Expect { rule, deadline, limit, action, outcome } = expect;
+    let got_deadline = got.deadline.map_or_else(String::new, shown);
+    let pairs = [
+        ("rule", rule, &got.rule),
+        ("deadline", deadline, &got_deadline),
+        ("limit", limit, &got.limit),
+        ("action", action, &got.action),
+        ("outcome", outcome, &got.outcome),
+    ];
+    let differ = |(key, expected, got): (&'static str, &Option<String>, &String)| {
+        let expected = expected.as_ref().filter(|expected| *expected != got)?.clone();
+        Some(Failure { key, expected, got: got.clone() })
+    };
+    pairs.into_iter().filter_map(differ).collect()
 }

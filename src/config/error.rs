@@ -33,6 +33,12 @@ impl ConfigErrors {
         Err(Self(errors))
     }
 
+    /// These, and those of another file after them.
+    pub(crate) fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// The errors, in the file's order.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()

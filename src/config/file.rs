@@ -1,8 +1,6 @@
 //! The config file's sections (spec §3), read from TOML's spanned table with every mistake kept.
 
-use std::{ops::Range, path::Path, sync::Arc};
-
-use toml::de::DeTable;
+use std::path::Path;
 
 use crate::model::{
     decode::pointers::{Field, Pointers},
@@ -15,12 +13,13 @@ use super::{
         SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook, WebhookScheme,
     },
     cross,
+    document::{self, Document},
     duration::{self, DAY, HOUR, MINUTE, SECOND},
     env::Env,
-    error::{ConfigError, ConfigErrors, Source},
+    error::ConfigErrors,
     leaf,
     mistake::Mistake,
-    reader::{Fault, Reader, Section},
+    reader::Section,
     rule,
 };
 
@@ -31,39 +30,9 @@ pub(super) fn parse(
     unsupported: &[&str],
     env: &dyn Env,
 ) -> Result<Config, ConfigErrors> {
-    let (table, syntax) = DeTable::parse_recoverable(&text);
-    let syntax: Vec<_> = syntax
-        .into_iter()
-        .map(|error| {
-            let span = error.span().unwrap_or(text.len()..text.len());
-            (span, error.message().to_owned())
-        })
-        .collect();
-    let mut reader = Reader::new(unsupported, env);
-    let config = reader.root(table.get_ref(), config);
-
-    let Reader { mut faults, secrets, hidden, .. } = reader;
-    let mut source = Source { path: path.to_owned(), text, hidden };
-    if !syntax.is_empty() {
-        drop_consequences(&mut faults, &syntax, &source);
-        source.hide_assigned(syntax.iter().map(|(span, _)| span.start));
-    }
-    let source = Arc::new(source);
-
-    let mistakes = faults.into_iter().map(|fault| match fault.span {
-        Some(span) => ConfigError::at(&source, fault.key, span, fault.mistake),
-        None => ConfigError::of_file(&source.path, fault.key, fault.mistake),
-    });
-    let errors = syntax
-        .into_iter()
-        .map(|(span, message)| {
-            ConfigError::at(&source, String::new(), span, Mistake::Syntax(message))
-        })
-        .chain(mistakes)
-        .collect();
-    ConfigErrors::unless_empty(errors)?;
-
-    let sections = config.expect("a section that could not be read has left an error");
+    let Document { content, source, secrets } =
+        document::read(path, text, unsupported, env, config)?;
+    let sections = content.expect("a section that could not be read has left an error");
     Ok(Config {
         server: sections.server,
         admin: sections.admin,
@@ -75,19 +44,6 @@ pub(super) fn parse(
         rules: sections.rules,
         origin: Origin { source, secrets },
     })
-}
-
-/// Drops what may be wrong only because the parser had to guess: whatever shares a line with an
-/// error of syntax, and what is missing or doesn't go together.
-fn drop_consequences(faults: &mut Vec<Fault>, syntax: &[(Range<usize>, String)], source: &Source) {
-    let broken: Vec<_> = syntax.iter().map(|(span, _)| source.line_at(span.start)).collect();
-    faults.retain(|fault| {
-        let Some(span) = &fault.span else {
-            return false;
-        };
-        let derived = matches!(fault.mistake, Mistake::Missing { .. } | Mistake::Conflict { .. });
-        !derived && !broken.contains(&source.line_at(span.start))
-    });
 }
 
 /// What a file says, without the file.

@@ -1,9 +1,11 @@
-//! Layer 1: the config file (spec §3). It is read once into a [`Config`], which can't be wrong;
+//! Layer 1: the config file (spec §3), and the file of policy tests (§6). It is read once into a [`Config`], which can't be wrong;
 //! whatever is wrong with the file is said at once, each mistake with its place and its mend.
 
 mod advice;
+mod cases;
 mod checked;
 mod cross;
+mod document;
 pub(crate) mod duration;
 mod env;
 mod error;
@@ -27,6 +29,7 @@ use std::{fs, path::Path};
 
 pub use self::{
     advice::{Advice, Weight, advice},
+    cases::{Case, Expect},
     checked::{
         Admin, Config, Database, Enforcement, Origin, Platform, Quota, RequiredHeader, Server,
         SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, StoreUrlError,
@@ -63,6 +66,15 @@ pub fn load(path: &Path, env: &dyn Env) -> Result<Config, ConfigErrors> {
 /// All that is wrong with the text.
 pub fn parse(path: &Path, text: String, env: &dyn Env) -> Result<Config, ConfigErrors> {
     file::parse(path, text, unsupported::UNSUPPORTED, env)
+}
+
+/// Reads the cases of `callwarden test` in `text`, which comes from `path`.
+///
+/// # Errors
+///
+/// All that is wrong with the text.
+pub fn parse_cases(path: &Path, text: String) -> Result<Vec<Case>, ConfigErrors> {
+    cases::parse(path, text)
 }
 
 /// `text` as a TOML string.

@@ -316,7 +316,8 @@ impl<'s, 'i, 'e> Section<'s, 'i, 'e> {
         self.reader.env
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether it is there, with nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
         self.table.is_some_and(DeTable::is_empty)
     }
 

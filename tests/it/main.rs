@@ -15,6 +15,7 @@ mod cli_calls;
 mod cli_config;
 mod cli_help;
 mod cli_start;
+mod cli_test;
 mod confirming;
 mod delivery_logs;
 mod durability;

@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use super::case::Case;
 use crate::{
-    config::Config,
+    config::{Case, Config},
     model::{
         call::Call,
         change::{Effect, Event},

@@ -12,7 +12,7 @@ fn config(text: &str) -> Config {
 
 fn report(cases: &str, config: &Config) -> Report {
     let mut report = Report::default();
-    let cases = case::parse(cases).unwrap();
+    let cases = parse_cases(Path::new("cases.toml"), cases.to_owned()).unwrap();
     report.add("cases.toml".to_owned(), cases.iter().map(|case| tried(case, config)).collect());
     report
 }
@@ -65,31 +65,4 @@ expect = { deadline = "30m" }
     insta::assert_snapshot!("text", report.text());
     insta::assert_snapshot!("json", report.json());
     insta::assert_snapshot!("junit", report.junit());
-}
-
-#[test]
-fn what_is_wrong_with_a_file_is_said() {
-    let case = |rest: &str| format!("[[case]]\nname = \"it\"\n{rest}\n");
-    let event = "event = { event = \"event_phone_call_started\", call_id = \"c\" }\n";
-    let files = [
-        String::new(),
-        "[[case]]\n".to_owned(),
-        case("expect = { rule = \"\" }"),
-        case(&format!("{event}expect = {{}}")),
-        case(&format!("{event}expect = {{ deadlin = \"1s\" }}")),
-        case(&format!("{event}expect = {{ deadline = \"soon\" }}")),
-        case(&format!("{event}expect = {{ limit = \"totl\" }}")),
-        case(&format!("{event}expect = {{ action = \"stop\" }}")),
-        case(&format!("{event}expect = {{ outcome = \"ended\" }}")),
-        case("event = \"{\"\nexpect = { rule = \"\" }"),
-        case("event = 5\nexpect = { rule = \"\" }"),
-        case("events = []\nexpect = { rule = \"\" }"),
-        case("events = [{ at = 5 }]\nexpect = { rule = \"\" }"),
-        case(
-            "events = [{ at = \"5s\", event = \"a\" }, { event = \"b\" }]\nexpect = { rule = \"\" }",
-        ),
-        case("events = [{ event = {}, x = 1 }]\nexpect = { rule = \"\" }"),
-    ];
-    let said = files.iter().map(|file| case::parse(file).unwrap_err().to_string());
-    insta::assert_snapshot!("mistakes", said.collect::<Vec<_>>().join("\n---\n"));
 }
