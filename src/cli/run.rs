@@ -15,6 +15,7 @@ use super::{ConfigPath, Exit, LogOptions, exit, runtime};
 use crate::{
     config::{Config, Env as _, ProcessEnv, Weight, advice},
     daemon::{Daemon, Ended, sockets::Inherited},
+    engine::clock::Clock,
     telemetry::log::{self, LogSettings},
 };
 
@@ -50,7 +51,7 @@ async fn serve(config: Config, inherited: Inherited) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     let mut signals = Signals::install().context("signals cannot be listened to")?;
     let daemon = tokio::select! {
-        built = Daemon::build_on(config, Arc::new(ProcessEnv), inherited) => match built {
+        built = Daemon::build_on(config, Arc::new(ProcessEnv), Clock::system(), inherited) => match built {
             Ok(daemon) => daemon,
             Err(failed) => {
                 let exit = exit::of_start(&failed);

@@ -101,10 +101,11 @@ impl Daemon {
     ///
     /// [`StartError`] says what is in the way.
     pub async fn build(config: Config, env: SharedEnv) -> Result<Self, StartError> {
-        Self::build_on(config, env, Inherited::default()).await
+        Self::build_on(config, env, Clock::system(), Inherited::default()).await
     }
 
-    /// Like [`build`](Self::build), on listeners that were inherited where there are.
+    /// Like [`build`](Self::build), by this clock, and on listeners that were inherited where there
+    /// are.
     ///
     /// # Errors
     ///
@@ -112,10 +113,10 @@ impl Daemon {
     pub async fn build_on(
         config: Config,
         env: SharedEnv,
+        clock: Clock,
         mut inherited: Inherited,
     ) -> Result<Self, StartError> {
         systemd::status("waiting for the store, then loading its calls");
-        let clock = Clock::system();
         let token = wiring::secret(&config.platform.token, &*env)?;
         let settings = wiring::webhook_settings(&config.webhook, &*env)?;
         let access = match &config.admin {

@@ -1,6 +1,12 @@
 //! The one place that asks what time it is. Handed down to whoever measures.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -15,6 +21,8 @@ enum Source {
     System,
     /// A test's own.
     Set(Arc<Mutex<Moment>>),
+    /// A test's own that runs: the machine's, and how many microseconds it is ahead of them.
+    Ahead(Arc<AtomicU64>),
 }
 
 impl Clock {
@@ -37,17 +45,36 @@ impl Clock {
         }
     }
 
+    /// A clock that runs like the machine's and can be put ahead of them, as if so much time had
+    /// passed.
+    #[must_use]
+    pub fn to_put_ahead() -> Self {
+        Self(Source::Ahead(Arc::default()))
+    }
+
+    /// Puts a clock that [`Clock::to_put_ahead`] made ahead; no other is anybody's to put.
+    pub fn put_ahead(&self, span: Duration) {
+        if let Source::Ahead(ahead) = &self.0 {
+            let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+            ahead.fetch_add(micros, Ordering::Relaxed);
+        }
+    }
+
     /// What both clocks say now.
     #[must_use]
     pub fn now(&self) -> Moment {
         match &self.0 {
-            Source::System => Moment {
-                wall: Wall(micros(ClockId::Realtime)),
-                mono: Mono(micros(ClockId::Boottime)),
-            },
+            Source::System => machine(),
             Source::Set(at) => *at.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+            Source::Ahead(ahead) => {
+                machine().after(Duration::from_micros(ahead.load(Ordering::Relaxed)))
+            }
         }
     }
+}
+
+fn machine() -> Moment {
+    Moment { wall: Wall(micros(ClockId::Realtime)), mono: Mono(micros(ClockId::Boottime)) }
 }
 
 fn micros(clock: ClockId) -> i64 {

@@ -28,6 +28,7 @@ mod mixed;
 mod operating;
 mod outcomes;
 mod page;
+mod passing_time;
 mod quota;
 mod quota_shares;
 mod reconciling;
