@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod policy {
+    mod advice;
     mod laws;
     pub(crate) mod made;
     pub(crate) mod reference;

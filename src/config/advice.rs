@@ -118,7 +118,7 @@ fn on_limits(list: &mut List, limits: &Limits) {
     }
 }
 
-/// The shortest limit that starts no later than the one of this name.
+/// The shortest limit that starts no later than the one of this name, in a call whose start is known.
 fn never_later(limits: &Limits, name: &str) -> Option<(&'static str, Duration)> {
     let starts_connected = matches!(name, "talking" | "voicemail" | "no_conversation");
     let connected = limits.connected.filter(|_| starts_connected);

@@ -139,6 +139,13 @@ impl Rule {
         }
         found
     }
+
+    /// Whether it certainly matches whatever `other` matches: each thing that it asks is implied by
+    /// one that `other` asks.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.when.iter().all(|ours| other.when.iter().any(|theirs| ours.covers(theirs)))
+    }
 }
 
 impl Condition {

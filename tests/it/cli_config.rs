@@ -60,6 +60,32 @@ fn check_denies_warnings_where_it_is_told_to() {
     assert!(hinted.stderr.contains("hint:"), "{}", hinted.stderr);
 }
 
+/// A rule that an earlier one shadows, a limit that is never the earliest, the back-stop, and a quota
+/// that cannot clear the calls there may be.
+#[test]
+fn check_advises_on_rules_limits_back_stop_and_quota() {
+    let usual = ConfigFile::new().set("server.max_connections", 64).set("server.max_calls", 5_000);
+    let rules = |text: &str| toml::from_str::<toml::Table>(text).unwrap()["rule"].clone();
+    let shadowed = rules(
+        "[[rule]]\nname = \"brazil\"\nwhen = { to = \"+55*\" }\nlimits = { total = \"20m\" }\n\
+         [[rule]]\nname = \"sao paulo\"\nwhen = { to = \"+5511*\", testing = true }\n",
+    );
+    let late = rules(
+        "[[rule]]\nname = \"trial\"\nwhen = { context.plan = \"trial\" }\n\
+         limits = { total = \"10m\", voicemail = \"10m\" }\n",
+    );
+    let narrow = usual.clone().set("platform.requests", "100/min");
+    let mut told = String::new();
+    for (config, code) in
+        [(usual.clone().set("rule", shadowed), 1), (usual.set("rule", late), 1), (narrow, 0)]
+    {
+        let output = check(&config.text(), &["--deny-warnings"]);
+        assert_eq!(output.code, code, "{}", output.all());
+        told += &format!("{}\n", output.stderr);
+    }
+    insta::assert_snapshot!(told);
+}
+
 #[test]
 fn what_init_prints_passes_check_once_its_secrets_are_there() {
     let example = Command::new(&["init"]).run();

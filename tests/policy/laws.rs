@@ -21,7 +21,7 @@ use super::{
 };
 
 #[expect(clippy::disallowed_methods, reason = "how long to look is the caller's choice")]
-fn cases() -> ProptestConfig {
+pub(super) fn cases() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
     let cases = cases.unwrap_or(2_000);
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }

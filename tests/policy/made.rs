@@ -76,14 +76,14 @@ pub(crate) fn rules() -> impl Strategy<Value = Vec<PlainRule>> {
     vec(rule(), 0..5)
 }
 
-fn rule() -> impl Strategy<Value = PlainRule> {
+pub(crate) fn rule() -> impl Strategy<Value = PlainRule> {
     let limit = || option::of(2..2_000_u64);
     (vec(condition(), 0..3), limit(), limit(), limit(), any::<bool>()).prop_map(
         |(when, total, connected, own, observe)| PlainRule { when, total, connected, own, observe },
     )
 }
 
-fn condition() -> impl Strategy<Value = (&'static str, Option<Vec<Value>>)> {
+pub(crate) fn condition() -> impl Strategy<Value = (&'static str, Option<Vec<Value>>)> {
     let text =
         prop_oneof![select(vec!["a", "b", "ab", "inbound"]).prop_map(str::to_owned), "[ab*]{1,3}",];
     let any_value = prop_oneof![

@@ -20,7 +20,7 @@ pub(super) fn on_rules(list: &mut List, config: &Config) {
     let rules: Vec<_> = config.rules.iter().collect();
     for (at, rule) in rules.iter().enumerate() {
         let key = |key: &str| format!("rule {:?}{key}", &*rule.name);
-        if let Some(earlier) = rules[..at].iter().find(|earlier| covers(earlier, rule)) {
+        if let Some(earlier) = rules[..at].iter().find(|earlier| earlier.covers(rule)) {
             list.warn(
                 key(""),
                 format!("every call that it matches is matched by {:?} before it", &*earlier.name),
@@ -38,12 +38,6 @@ pub(super) fn on_rules(list: &mut List, config: &Config) {
     }
     on_backstop(list, config);
     on_quota(list, config.platform.requests, &config.limits, config.server.max_calls);
-}
-
-/// Whether `earlier` certainly matches whatever `rule` matches: each thing that it asks is implied
-/// by one that `rule` asks.
-fn covers(earlier: &Rule, rule: &Rule) -> bool {
-    earlier.when.iter().all(|ours| rule.when.iter().any(|theirs| ours.covers(theirs)))
 }
 
 fn unknown_directions(rule: &Rule) -> impl Iterator<Item = &str> {
