@@ -43,8 +43,10 @@ impl Engine {
         // to it yet.
         let call = match shared.calls.find(&id) {
             Some(call) => {
-                let context = shared.context_if(call.lacks_context(&policy), &id).await?;
-                let changed = Event::PolicyChanged { context: context.as_deref() };
+                let ids = std::slice::from_ref(&id);
+                let context = shared.contexts_if(call.lacks_context(&policy), ids).await?;
+                let context = context.first().and_then(Option::as_deref);
+                let changed = Event::PolicyChanged { context };
                 call.apply(&changed, now, &policy).next
             }
             None => {

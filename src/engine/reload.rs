@@ -8,12 +8,12 @@ use tracing::{info, warn};
 
 use super::{Engine, Shared, TokenReader, Tuning};
 use crate::{
-    model::{change::Event, ids::CallId, policy::Policy, quota, surge::Surge},
+    model::{change::Event, ids::CallId, policy::Policy, quota, surge::Surge, time::Mono},
     store::StoreError,
 };
 
-/// Calls looked at before others get a turn.
-const SLICE: usize = 256;
+/// Calls looked at before others get a turn: about a millisecond's work.
+const SLICE: usize = 128;
 
 /// Why a reload is refused.
 #[derive(Clone, Debug, Error)]
@@ -58,8 +58,9 @@ impl Engine {
         };
         let (mut live, mut newly) = (0, 0);
         for slice in ids.chunks(SLICE) {
-            for id in slice {
-                let context = shared.context_if(new_places, id).await?;
+            let contexts = shared.contexts_if(new_places, slice).await?;
+            let began = shared.clock.now().mono;
+            for (id, context) in slice.iter().zip(&contexts) {
                 let Some(call) = shared.calls.find(id).filter(|call| call.ended.is_none()) else {
                     continue;
                 };
@@ -67,7 +68,7 @@ impl Engine {
                 let now = shared.clock.now();
                 newly += usize::from(surge.adds(&call, context.as_deref(), now, &policy));
             }
-            tokio::task::yield_now().await;
+            shared.rest(began).await;
         }
         if surge.forbids(newly, live) {
             return Err(Refused::Surges { newly, live, limit: surge.percent() });
@@ -78,17 +79,18 @@ impl Engine {
         // Those that came meanwhile too.
         let ids = shared.calls.unended_ids();
         for slice in ids.chunks(SLICE) {
-            for id in slice {
-                let context = shared.context_if(new_places, id).await.unwrap_or_else(|error| {
-                    warn!(call.id = ?id, %error, "a call's context cannot be read: it counts as unknown");
-                    None
-                });
+            let contexts = shared.contexts_if(new_places, slice).await.unwrap_or_else(|error| {
+                warn!(calls = slice.len(), %error, "contexts cannot be read: they count as unknown");
+                vec![None; slice.len()]
+            });
+            let began = shared.clock.now().mono;
+            for (id, context) in slice.iter().zip(&contexts) {
                 let changed = Event::PolicyChanged { context: context.as_deref() };
                 if let Some(changed) = shared.calls.change(id, &changed) {
                     shared.events.tell(&changed);
                 }
             }
-            tokio::task::yield_now().await;
+            shared.rest(began).await;
         }
         info!(calls = ids.len(), "the new policy has reached every live call");
         Ok(ids.len())
@@ -146,14 +148,30 @@ impl Engine {
 }
 
 impl Shared {
-    /// What is kept of a call's context, if the new policy reads anything new in it.
-    pub(super) async fn context_if(&self, wanted: bool, id: &CallId) -> Result<Option<String>, StoreError> {
+    /// Leaves the processor to others for as long as work has gone on: a turn among them alone would
+    /// keep one of its cores busy, which webhooks feel where there are few.
+    async fn rest(&self, began: Mono) {
+        tokio::time::sleep(self.clock.now().mono.since(began)).await;
+    }
+
+    /// What is kept of these calls' contexts, in their order, if it is wanted: because the policy
+    /// reads anything new in them.
+    pub(super) async fn contexts_if(
+        &self,
+        wanted: bool,
+        ids: &[CallId],
+    ) -> Result<Vec<Option<String>>, StoreError> {
         if !wanted {
-            return Ok(None);
+            return Ok(vec![None; ids.len()]);
         }
-        match self.calls.snapshot(id).and_then(|snapshot| snapshot.context) {
-            Some(unsaved) => Ok(Some(unsaved.to_string())),
-            None => self.store.context(id).await,
+        let unsaved = |id| Some(self.calls.snapshot(id)?.context?.to_string());
+        let mut contexts: Vec<_> = ids.iter().map(unsaved).collect();
+        let is_asked_for = |(_, known): &(&CallId, &mut Option<String>)| known.is_none();
+        let asked: Vec<_> = ids.iter().zip(&mut contexts).filter(is_asked_for).collect();
+        let stored = self.store.contexts(asked.iter().map(|(id, _)| (*id).clone()).collect());
+        for ((_, context), stored) in asked.into_iter().zip(stored.await?) {
+            *context = stored;
         }
+        Ok(contexts)
     }
 }

@@ -156,14 +156,13 @@ impl Store {
         self.read(move |connection| read::history(connection, &query)).await
     }
 
-    /// The context of the call of this id, as JSON text.
+    /// The contexts of the calls of these ids, in their order, as JSON text.
     ///
     /// # Errors
     ///
     /// The store cannot be read.
-    pub async fn context(&self, id: &CallId) -> Result<Option<String>, StoreError> {
-        let id = id.clone();
-        self.read(move |connection| read::context(connection, &id)).await
+    pub async fn contexts(&self, ids: Vec<CallId>) -> Result<Vec<Option<String>>, StoreError> {
+        self.read(move |connection| read::contexts(connection, &ids)).await
     }
 
     /// When requests left for the platform, the earliest first, from `since` on. The last two hours

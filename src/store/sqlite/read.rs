@@ -117,12 +117,18 @@ pub(super) fn history(connection: &Connection, query: &HistoryQuery) -> rusqlite
         .collect()
 }
 
-pub(super) fn context(connection: &Connection, id: &CallId) -> rusqlite::Result<Option<String>> {
-    let found = connection
-        .prepare_cached(CONTEXT)?
-        .query_row(named_params! { ":id": id.as_str() }, |row| row.get(0))
-        .optional()?;
-    Ok(found.flatten())
+pub(super) fn contexts(
+    connection: &Connection,
+    ids: &[CallId],
+) -> rusqlite::Result<Vec<Option<String>>> {
+    let mut statement = connection.prepare_cached(CONTEXT)?;
+    let mut find = |id: &CallId| {
+        let found = statement
+            .query_row(named_params! { ":id": id.as_str() }, |row| row.get(0))
+            .optional()?;
+        Ok(found.flatten())
+    };
+    ids.iter().map(&mut find).collect()
 }
 
 pub(super) fn requests_since(connection: &Connection, since: Wall) -> rusqlite::Result<Vec<Wall>> {

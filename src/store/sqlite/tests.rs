@@ -91,9 +91,9 @@ async fn a_row_comes_back_as_it_went_in_also_after_a_restart() {
     let store = place.open().await;
     assert_eq!(store.find(&full.id).await.unwrap(), Some(full.clone()));
     assert_eq!(store.find(&id("sid-1")).await.unwrap(), Some(full.clone()));
-    assert_eq!(store.context(&full.id).await.unwrap(), full.context);
     assert_eq!(store.find(&id("b")).await.unwrap(), None);
-    assert_eq!(store.context(&id("b")).await.unwrap(), None);
+    let contexts = store.contexts(vec![id("b"), full.id.clone()]).await.unwrap();
+    assert_eq!(contexts, [None, full.context]);
     assert!(store.bytes().await.unwrap() > 4096);
 }
 
