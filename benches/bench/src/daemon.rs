@@ -8,10 +8,13 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
     process::{Child, Command},
+    sync::mpsc,
+    time::{Instant, timeout},
 };
 
 /// Sixteen bytes, the least that a secret may have.
@@ -21,6 +24,8 @@ pub(crate) const SECRET: &str = "0123456789abcdef";
 pub(crate) struct Daemon {
     child: Child,
     pub(crate) addr: SocketAddr,
+    /// What it logs once it is ready, and when that was read.
+    messages: mpsc::UnboundedReceiver<(Instant, String)>,
 }
 
 /// A config in a folder of its own.
@@ -42,8 +47,19 @@ impl Home {
              [limits]\n{limits}\n",
             folder.path().join("calls.db").display()
         );
-        std::fs::write(folder.path().join("callwarden.toml"), config)?;
-        Ok(Self { folder })
+        let home = Self { folder };
+        home.write(&config)?;
+        Ok(home)
+    }
+
+    /// The config as it is.
+    pub(crate) fn config(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.folder.path().join("callwarden.toml"))?)
+    }
+
+    /// Another config, for the next start or reload.
+    pub(crate) fn write(&self, config: &str) -> anyhow::Result<()> {
+        Ok(std::fs::write(self.folder.path().join("callwarden.toml"), config)?)
     }
 
     /// The store's file.
@@ -72,11 +88,19 @@ impl Home {
                 addr = line["listen"].as_str().and_then(|listen| listen.parse().ok());
             }
             if message == "ready" {
+                let (told, messages) = mpsc::unbounded_channel();
                 // Read on, so that a full pipe never holds the daemon up.
-                tokio::task::spawn(
-                    async move { while let Ok(Some(_)) = lines.next_line().await {} },
-                );
-                return Ok(Daemon { child, addr: addr.context("it never said where it listens")? });
+                tokio::task::spawn(async move {
+                    while let Ok(Some(line)) = lines.next_line().await {
+                        let line: serde_json::Value =
+                            serde_json::from_str(&line).unwrap_or_default();
+                        let message = line["message"].as_str().unwrap_or_default().to_owned();
+                        // Nobody listens once the daemon's handle is gone.
+                        told.send((Instant::now(), message)).ok();
+                    }
+                });
+                let addr = addr.context("it never said where it listens")?;
+                return Ok(Daemon { child, addr, messages });
             }
         }
         bail!("the daemon ended before it was ready")
@@ -87,6 +111,22 @@ impl Daemon {
     /// kill -9.
     pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
         Ok(self.child.kill().await?)
+    }
+
+    /// SIGHUP; says how long it took until the new policy had reached every call.
+    pub(crate) async fn reload(&mut self) -> anyhow::Result<Duration> {
+        while self.messages.try_recv().is_ok() {}
+        let pid = self.child.id().and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+        let began = Instant::now();
+        kill_process(pid.context("it has ended")?, Signal::HUP)?;
+        loop {
+            let next = timeout(Duration::from_secs(300), self.messages.recv()).await?;
+            let (at, message) = next.context("it ended")?;
+            if message.contains("has reached every live call") {
+                return Ok(at - began);
+            }
+            anyhow::ensure!(!message.contains("refused"), "{message}");
+        }
     }
 
     /// User and system CPU time so far.

@@ -27,9 +27,19 @@ impl Sender {
 
     /// Sends one event, signed, and returns the status of the answer.
     pub(crate) async fn send(&mut self, call: &str, event: &str) -> anyhow::Result<u16> {
+        self.send_with(call, event, "").await
+    }
+
+    /// The same, with more fields in its body.
+    pub(crate) async fn send_with(
+        &mut self,
+        call: &str,
+        event: &str,
+        more: &str,
+    ) -> anyhow::Result<u16> {
         let body = format!(
             "{{\"event\":\"{event}\",\"call_id\":\"{call}\",\"agent_id\":\"agent-1\",\
-             \"to\":\"+4915112345678\",\"direction\":\"outbound\"}}"
+             \"to\":\"+4915112345678\",\"direction\":\"outbound\"{more}}}"
         );
         let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes())?;
         mac.update(body.as_bytes());

@@ -8,6 +8,7 @@
 
 mod daemon;
 mod load;
+mod reload;
 mod scenes;
 
 use std::path::PathBuf;
@@ -59,6 +60,18 @@ enum Scene {
         #[arg(long, default_value_t = 220)]
         calls: usize,
     },
+    /// A reload's way to every live call, its growth, and what webhooks feel of it.
+    Reload {
+        /// How many live calls.
+        #[arg(long, default_value_t = 100_000)]
+        calls: usize,
+        /// How many rules.
+        #[arg(long, default_value_t = 100)]
+        rules: usize,
+        /// Webhooks a second meanwhile.
+        #[arg(long, default_value_t = 500)]
+        rate: u32,
+    },
 }
 
 #[tokio::main]
@@ -72,5 +85,6 @@ async fn main() -> anyhow::Result<()> {
         Scene::Calls { calls } => scenes::calls(&binary, calls).await,
         Scene::Kills { kills } => scenes::kills(&binary, kills).await,
         Scene::Burst { calls } => scenes::burst(&binary, calls).await,
+        Scene::Reload { calls, rules, rate } => reload::reload(&binary, calls, rules, rate).await,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    ops::Range,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -19,9 +20,10 @@ use crate::{
     load::Sender,
 };
 
-const STARTED: &str = "event_phone_call_started";
+pub(crate) const STARTED: &str = "event_phone_call_started";
+pub(crate) const ENDED: &str = "event_phone_call_ended";
 /// Nobody answers here, and nobody is asked.
-const NOWHERE: &str = "http://127.0.0.1:9/api/v1";
+pub(crate) const NOWHERE: &str = "http://127.0.0.1:9/api/v1";
 
 /// Many deadlines within one second, a platform that answers at once.
 pub(crate) async fn lateness(binary: &Path, calls: usize) -> anyhow::Result<()> {
@@ -81,7 +83,7 @@ pub(crate) async fn webhooks(
             let mut connection = Sender::connect(addr).await?;
             for call in 0.. {
                 let id = format!("call-{:08x}-{sender}-{call}", fastrand::u32(..));
-                for event in [STARTED, "event_phone_call_connected", "event_phone_call_ended"] {
+                for event in [STARTED, "event_phone_call_connected", ENDED] {
                     let status = connection.send(&id, event).await?;
                     anyhow::ensure!(status == 200, "answered {status}");
                     sent.fetch_add(1, Ordering::Relaxed);
@@ -110,7 +112,7 @@ pub(crate) async fn calls(binary: &Path, calls: usize) -> anyhow::Result<()> {
     let home = Home::new(NOWHERE, "100/min", "total = \"12h\"")?;
     let daemon = home.start(binary).await?;
     let empty = daemon.memory()?;
-    track(&daemon, calls).await?;
+    track(&daemon, 0..calls, "").await?;
     let full = daemon.memory()?;
     report("live calls", calls);
     report("bytes of memory a live call", full.saturating_sub(empty) as f64 / calls as f64);
@@ -126,16 +128,21 @@ pub(crate) async fn calls(binary: &Path, calls: usize) -> anyhow::Result<()> {
     daemon.kill().await
 }
 
-async fn track(daemon: &Daemon, calls: usize) -> anyhow::Result<()> {
+/// Begins the calls of these numbers, `more` in the body of each.
+pub(crate) async fn track(
+    daemon: &Daemon,
+    calls: Range<usize>,
+    more: &'static str,
+) -> anyhow::Result<()> {
     const CONNECTIONS: usize = 64;
     let mut senders = JoinSet::new();
     for sender in 0..CONNECTIONS {
-        let addr = daemon.addr;
+        let (addr, calls) = (daemon.addr, calls.clone());
         senders.spawn(async move {
             let mut connection = Sender::connect(addr).await?;
-            for call in (sender..calls).step_by(CONNECTIONS) {
+            for call in calls.skip(sender).step_by(CONNECTIONS) {
                 let id = format!("{:08x}-0000-4000-8000-{call:012x}", fastrand::u32(..));
-                let status = connection.send(&id, STARTED).await?;
+                let status = connection.send_with(&id, STARTED, more).await?;
                 anyhow::ensure!(status == 200, "answered {status}");
             }
             Ok(())
@@ -226,6 +233,6 @@ fn send_to(sim: &Sim, daemon: &Daemon) {
 }
 
 #[expect(clippy::print_stdout, reason = "the one place that tells")]
-fn report(what: &str, value: impl std::fmt::Display) {
+pub(crate) fn report(what: &str, value: impl std::fmt::Display) {
     println!("{what:<40} {value}");
 }
