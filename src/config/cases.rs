@@ -142,7 +142,8 @@ fn in_order(
                 mend: Some("put the events in the order of their `at`".to_owned()),
             };
             let table = item.get_ref().as_table();
-            let span = table.and_then(|table| table.get("at")).map_or(item.span(), Spanned::span);
+            let span =
+                table.and_then(|table| table.get("at")).map_or_else(|| item.span(), Spanned::span);
             part.report(format!("{path}.at"), span, mistake);
         }
         latest = latest.max(*at);
