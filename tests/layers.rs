@@ -44,11 +44,16 @@ const LAYERS: [(&str, &[&str]); 10] = [
 ];
 
 /// What has one home, and where that is. Tests may use it anywhere.
-const HOMES: [(&str, &[&str]); 22] = [
+const HOMES: [(&str, &[&str]); 24] = [
     ("dashmap", &["src/engine/calls.rs"]),
     ("DashMap", &["src/engine/calls.rs"]),
     ("DelayQueue", &["src/engine/timer.rs"]),
     ("reqwest", &["src/platform/", "src/engine/notify.rs", "src/cli/api.rs"]),
+    (
+        "rustls",
+        &["src/platform/", "src/config/certificate.rs", "src/http/server/", "src/cli/healthcheck/"],
+    ),
+    ("tokio_rustls", &["src/http/server/", "src/cli/healthcheck/"]),
     ("rusqlite", &["src/store/"]),
     // The daemon carries routers from http to its listeners, and names a header of the config.
     ("axum", &["src/http/", "src/sim/", "src/daemon/mod.rs", "src/daemon/wiring.rs"]),

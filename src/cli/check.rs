@@ -6,7 +6,10 @@ use clap::Args;
 use rustix::process::{Resource, getrlimit};
 
 use super::{ConfigPath, Exit};
-use crate::config::{ProcessEnv, Weight, advice, amounts_to, print};
+use crate::{
+    config::{ProcessEnv, Weight, advice, amounts_to, on_certificate, print},
+    engine::clock::Clock,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -29,7 +32,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     } else {
         out.write_all(amounts_to(&config).as_bytes())?;
     }
-    let advice = advice(&config, getrlimit(Resource::Nofile).current);
+    let mut advice = advice(&config, getrlimit(Resource::Nofile).current);
+    if let Some(identity) = config.identity(&ProcessEnv)? {
+        advice.extend(on_certificate(&config, &identity, Clock::system().now().wall));
+    }
     let mut err = io::stderr().lock();
     for line in &advice {
         writeln!(err, "{line}")?;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::api::ApiError;
 use crate::{
-    config::{ConfigErrors, SecretError, StoreUrlError},
+    config::{ConfigErrors, SecretError, StoreUrlError, TlsError},
     daemon::StartError,
     store::StoreError,
 };
@@ -39,7 +39,10 @@ impl From<Exit> for ExitCode {
 #[must_use]
 pub(super) fn of_start(error: &StartError) -> Exit {
     match error {
-        StartError::Secret(_) | StartError::StoreUrl(_) | StartError::Platform(_) => Exit::Config,
+        StartError::Secret(_)
+        | StartError::StoreUrl(_)
+        | StartError::Tls(_)
+        | StartError::Platform(_) => Exit::Config,
         StartError::Store(_) => Exit::Store,
         StartError::Listen { .. } | StartError::Inherited(_) => Exit::Listener,
     }
@@ -74,6 +77,7 @@ pub(super) fn of(error: &anyhow::Error) -> Exit {
             } else if cause.is::<ConfigErrors>()
                 || cause.is::<SecretError>()
                 || cause.is::<StoreUrlError>()
+                || cause.is::<TlsError>()
             {
                 Some(Exit::Config)
             } else {

@@ -1,6 +1,8 @@
 //! `callwarden healthcheck` (spec §2): asks the configured listener's `/readyz`, so that a container
 //! without curl can be asked how it is.
 
+mod tls;
+
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -8,24 +10,38 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
+
+use crate::config::Server;
+
+/// What its help ends with.
+pub(super) const EXAMPLE: &str = "\
+It asks over loopback where the daemon listens on all addresses, and by TLS where `server.tls` is \
+set. The certificate is taken as it is, expired or for another name: nothing secret is asked or told.
+
+Example:
+  callwarden healthcheck --config callwarden.toml";
 
 /// Less than the three seconds after which container health checks commonly give up.
 const PATIENCE: Duration = Duration::from_millis(2_500);
 const ANSWER_AT_MOST: u64 = 16 * 1024;
 
-/// Asks the daemon that listens on `listen` whether it is ready, and prints what it says to `out`,
+/// Asks the daemon that listens as `server` has it whether it is ready, and prints what it says to `out`,
 /// on one line. No answer is a `false` too.
 ///
 /// # Errors
 ///
 /// `out` cannot be written to.
-pub async fn run(listen: SocketAddr, out: &mut impl io::Write) -> io::Result<bool> {
+pub async fn run(server: &Server, out: &mut impl io::Write) -> io::Result<bool> {
+    ask_at(server.listen, server.tls.is_some(), out).await
+}
+
+async fn ask_at(listen: SocketAddr, tls: bool, out: &mut impl io::Write) -> io::Result<bool> {
     let address = reachable(listen);
-    let (ready, said) = match timeout(PATIENCE, ask(address)).await {
+    let (ready, said) = match timeout(PATIENCE, ask(address, tls)).await {
         Ok(Ok(answer)) => judged(&answer),
         Ok(Err(error)) => (false, error.to_string()),
         Err(_) => (false, format!("no answer within {} ms", PATIENCE.as_millis())),
@@ -48,13 +64,20 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-async fn ask(address: SocketAddr) -> io::Result<String> {
+async fn ask(address: SocketAddr, tls: bool) -> io::Result<String> {
     if address.port() == 0 {
         return Err(io::Error::other(
             "server.listen leaves the port open, so nobody knows which it is: name one",
         ));
     }
-    let mut stream = TcpStream::connect(address).await?;
+    let stream = TcpStream::connect(address).await?;
+    if tls { talk(tls::connect(stream).await?, address).await } else { talk(stream, address).await }
+}
+
+async fn talk(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: SocketAddr,
+) -> io::Result<String> {
     let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
@@ -94,7 +117,7 @@ mod tests {
         };
         let mut out = Vec::new();
         let everywhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
-        let (ready, ()) = tokio::join!(run(everywhere, &mut out), serve);
+        let (ready, ()) = tokio::join!(ask_at(everywhere, false, &mut out), serve);
         let line = String::from_utf8(out).unwrap();
         assert_eq!(line.matches('\n').count(), 1);
         (ready.unwrap(), line.replace(&address.to_string(), "LISTEN"))
@@ -118,7 +141,7 @@ mod tests {
         let address = closed.local_addr().unwrap();
         drop(closed);
         let mut out = Vec::new();
-        assert!(!run(address, &mut out).await.unwrap());
+        assert!(!ask_at(address, false, &mut out).await.unwrap());
         assert!(String::from_utf8(out).unwrap().contains("refused"));
     }
 

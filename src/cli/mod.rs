@@ -76,7 +76,7 @@ enum Command {
     #[command(after_help = "Example:\n  callwarden init > callwarden.toml")]
     Init,
     /// Asks the configured listener whether the daemon is ready.
-    #[command(after_help = "Example:\n  callwarden healthcheck --config callwarden.toml")]
+    #[command(after_help = healthcheck::EXAMPLE)]
     Healthcheck(ConfigPath),
     /// Prints the completion script of a shell.
     #[command(after_help = completions::EXAMPLE)]
@@ -179,7 +179,7 @@ fn told(error: &anyhow::Error) -> Exit {
 
 fn ask_for_health(config: &ConfigPath) -> anyhow::Result<Exit> {
     let config = config.load()?;
-    let asked = runtime()?.block_on(healthcheck::run(config.server.listen, &mut io::stdout()))?;
+    let asked = runtime()?.block_on(healthcheck::run(&config.server, &mut io::stdout()))?;
     Ok(if asked { Exit::Fine } else { Exit::No })
 }
 

@@ -5,7 +5,9 @@ use std::{fmt, time::Duration};
 use crate::model::policy::Limits;
 
 mod rules;
+mod tls;
 
+pub use self::tls::on_certificate;
 use super::{
     checked::{Config, Server, SignatureEncoding, SignatureHeader, SignaturePrefix, Webhook},
     duration::{SECOND, shown},
@@ -59,6 +61,7 @@ pub fn advice(config: &Config, open_files: Option<u64>) -> Vec<Advice> {
     on_limits(&mut list, &config.limits);
     rules::on_rules(&mut list, config);
     on_server(&mut list, &config.server, open_files);
+    tls::on_tls(&mut list, config);
     on_admin(&mut list, config);
     on_webhooks(&mut list, &config.webhook);
     on_rotation(&mut list, config);

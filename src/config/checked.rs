@@ -1,7 +1,9 @@
 //! The config as the rest of the program sees it (spec §3): once a [`Config`] exists, it is right.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -16,6 +18,7 @@ use crate::model::{
 };
 
 use super::{
+    certificate::{Identity, TlsError},
     env::Env,
     error::{ConfigError, ConfigErrors, Source},
     leaf,
@@ -74,13 +77,22 @@ impl Config {
         digest.iter().take(6).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
     }
 
-    /// Reads every secret that the file names, to tell at once which can't be had.
+    /// The certificate and key that `server.tls` names, as they are now; `None` without that key.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] when they can't be had, or don't belong together.
+    pub fn identity(&self, env: &dyn Env) -> Result<Option<Identity>, TlsError> {
+        self.server.tls.as_ref().map(|tls| Identity::read(tls, env)).transpose()
+    }
+
+    /// Reads every secret that the file names, and the certificate, to tell at once what can't be had.
     ///
     /// # Errors
     ///
     /// All that is wrong with any of them, each with its place in the file.
     pub fn check_secrets(&self, env: &dyn Env) -> Result<(), ConfigErrors> {
-        let errors: Vec<_> = self
+        let mut errors: Vec<_> = self
             .origin
             .secrets
             .iter()
@@ -100,6 +112,14 @@ impl Config {
                 ))
             })
             .collect();
+        errors.extend(self.identity(env).err().map(|error| {
+            let key = error.config_key().to_owned();
+            let Origin { source, places, .. } = &self.origin;
+            match places.get(&key).cloned() {
+                Some(span) => ConfigError::at(source, key, span, Mistake::Tls(error)),
+                None => ConfigError::of_file(&source.path, key, Mistake::Tls(error)),
+            }
+        }));
         ConfigErrors::unless_empty(errors)
     }
 }
@@ -115,8 +135,19 @@ pub struct Server {
     pub max_calls: usize,
     /// The most connections open at once.
     pub max_connections: usize,
+    /// What TLS is spoken with; plain HTTP without it.
+    pub tls: Option<Tls>,
     /// Whether metrics and details of health need no admin token off loopback.
     pub open_metrics: bool,
+}
+
+/// `server.tls`: what TLS is spoken with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tls {
+    /// The PEM file of the certificate and, below it, those that lead to its authority.
+    pub certificate: PathBuf,
+    /// Its private key, as PEM.
+    pub key: SecretSource,
 }
 
 /// `[admin]`: the listener for operators.
@@ -301,12 +332,14 @@ pub struct Enforcement {
 pub struct Origin {
     pub(super) source: Arc<Source>,
     pub(super) secrets: Vec<NamedSecret>,
+    /// Where each of its keys is.
+    pub(super) places: BTreeMap<String, Range<usize>>,
 }
 
 /// A secret's reference in the file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct NamedSecret {
     pub(super) key: String,
-    pub(super) span: std::ops::Range<usize>,
+    pub(super) span: Range<usize>,
     pub(super) source: SecretSource,
 }

@@ -1,6 +1,6 @@
 //! A TOML document read from its spanned table, with every mistake kept and shown in its place.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc};
 
 use toml::de::DeTable;
 
@@ -17,6 +17,8 @@ pub(super) struct Document<T> {
     pub(super) content: T,
     pub(super) source: Arc<Source>,
     pub(super) secrets: Vec<NamedSecret>,
+    /// Where each key is that was asked for and found.
+    pub(super) places: BTreeMap<String, Range<usize>>,
 }
 
 /// Reads the document `text` by `read`, refusing the keys listed as `unsupported`.
@@ -38,7 +40,7 @@ pub(super) fn read<T>(
     let mut reader = Reader::new(unsupported, env);
     let content = reader.root(table.get_ref(), read);
 
-    let Reader { mut faults, secrets, hidden, .. } = reader;
+    let Reader { mut faults, secrets, hidden, places, .. } = reader;
     let mut source = Source { path: path.to_owned(), text, hidden };
     if !syntax.is_empty() {
         drop_consequences(&mut faults, &syntax, &source);
@@ -58,7 +60,7 @@ pub(super) fn read<T>(
         .chain(mistakes)
         .collect();
     ConfigErrors::unless_empty(errors)?;
-    Ok(Document { content, source, secrets })
+    Ok(Document { content, source, secrets, places })
 }
 
 /// Drops what may be wrong only because the parser had to guess: whatever shares a line with an

@@ -150,6 +150,7 @@ impl Error for ConfigError {
         match &self.mistake {
             Mistake::Unreadable(error) => Some(error),
             Mistake::Secret(_, error) => Some(error),
+            Mistake::Tls(error) => Some(error),
             Mistake::NotText
             | Mistake::Syntax(_)
             | Mistake::UnknownKey { .. }

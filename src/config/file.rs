@@ -10,7 +10,7 @@ use crate::model::{
 use super::{
     checked::{
         Admin, Config, Enforcement, Origin, Platform, RequiredHeader, Server, SignatureEncoding,
-        SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook, WebhookScheme,
+        SignatureHeader, SignaturePrefix, Store, StoreUrl, Tls, Webhook, WebhookScheme,
     },
     cross,
     document::{self, Document},
@@ -30,7 +30,7 @@ pub(super) fn parse(
     unsupported: &[&str],
     env: &dyn Env,
 ) -> Result<Config, ConfigErrors> {
-    let Document { content, source, secrets } =
+    let Document { content, source, secrets, places } =
         document::read(path, text, unsupported, env, config)?;
     let sections = content.expect("a section that could not be read has left an error");
     Ok(Config {
@@ -42,7 +42,7 @@ pub(super) fn parse(
         enforcement: sections.enforcement,
         limits: sections.limits,
         rules: sections.rules,
-        origin: Origin { source, secrets },
+        origin: Origin { source, secrets, places },
     })
 }
 
@@ -98,8 +98,20 @@ fn server(part: &mut Section<'_, '_, '_>) -> Server {
         public_url: part.optional("public_url", leaf::web_url),
         max_calls: part.or("max_calls", 1_000_000, leaf::count(1..=100_000_000)),
         max_connections: part.or("max_connections", 1024, leaf::count(1..=1_000_000)),
+        tls: part.optional_section("tls", tls).flatten(),
         open_metrics: part.or("open_metrics", false, leaf::boolean),
     }
+}
+
+fn tls(part: &mut Section<'_, '_, '_>) -> Option<Tls> {
+    let certificate = part.required(
+        "certificate",
+        "the path of a PEM file",
+        "certificate = \"/etc/callwarden/cert.pem\"",
+        leaf::path,
+    );
+    let key = part.required_key("key");
+    Some(Tls { certificate: certificate?, key: key? })
 }
 
 fn admin(part: &mut Section<'_, '_, '_>) -> Option<Admin> {

@@ -3,7 +3,10 @@
 
 use std::{fmt, io, path::Path};
 
-use super::secret::{Secret, SecretError, SecretSource};
+use super::{
+    certificate::TlsError,
+    secret::{Secret, SecretError, SecretSource},
+};
 
 /// The kinds of mistake a config file can hold.
 #[derive(Debug)]
@@ -57,6 +60,8 @@ pub enum Mistake {
     InlineSecret,
     /// A secret can't be had.
     Secret(SecretSource, SecretError),
+    /// TLS cannot be spoken with what `server.tls` names.
+    Tls(TlsError),
     /// Values that are right alone, but not together.
     Conflict {
         /// What does not go together, as a sentence.
@@ -101,6 +106,7 @@ impl Mistake {
                 SecretError::NotSet(_) | SecretError::NoCredentials => format!("`{key}`: {error}"),
                 _ => format!("the secret that `{key}` names {error}"),
             },
+            Self::Tls(error) => format!("`{key}`: {}", error.title()),
             Self::Conflict { found, .. } => found.clone(),
         }
     }
@@ -123,6 +129,7 @@ impl Mistake {
                 "expected a secret of at least {} bytes, one line of text",
                 Secret::MIN_BYTES
             )),
+            Self::Tls(error) => Some(format!("expected {}", error.expected())),
         }
     }
 
@@ -160,11 +167,12 @@ impl Mistake {
                     .to_owned(),
             ),
             Self::Secret(source, error) => Some(secret_mend(source, error)),
+            Self::Tls(error) => Some(error.mend()),
         }
     }
 }
 
-fn secret_mend(source: &SecretSource, error: &SecretError) -> String {
+pub(super) fn secret_mend(source: &SecretSource, error: &SecretError) -> String {
     match error {
         SecretError::NotSet(name) => {
             format!("set {name} for callwarden, or name another place: {{ file = \"PATH\" }}")

@@ -159,11 +159,18 @@ mistakes! {
 
 // What this version lacks.
 mistakes! {
-    unsupported_tls: with("server", "tls = { certificate = \"cert.pem\" }");
     unsupported_postgres: with("store", "url = \"postgres://me:hunter2@db/calls\"");
     unsupported_sections: format!("{GOOD}[notify]\nurl = \"https://x\"\n[heartbeat]\n[coverage]\n");
     surge_limit_of_more_than_all: with("enforcement", "surge_limit = \"120%\"");
     surge_limit_without_unit: with("enforcement", "surge_limit = 0.2");
+}
+
+// TLS.
+mistakes! {
+    tls_without_key: with("server", "tls = { certificate = \"cert.pem\" }");
+    tls_key_inline: with("server", "tls = { certificate = \"cert.pem\", key = \"hunter2hunter2hunter2\" }");
+    tls_as_flag: with("server", "tls = true");
+    tls_certificate_not_there: with("server", "tls = { certificate = \"/nowhere/cert.pem\", key = { env = \"TOKEN\" } }");
 }
 
 // Secrets.

@@ -3,6 +3,7 @@
 
 mod advice;
 mod cases;
+mod certificate;
 mod checked;
 mod cross;
 mod document;
@@ -28,11 +29,12 @@ mod tests;
 use std::{fs, path::Path};
 
 pub use self::{
-    advice::{Advice, Weight, advice},
+    advice::{Advice, Weight, advice, on_certificate},
     cases::{Case, Expect},
+    certificate::{Identity, TlsError},
     checked::{
         Admin, Config, Database, Enforcement, Origin, Platform, Quota, RequiredHeader, Server,
-        SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, StoreUrlError,
+        SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, StoreUrlError, Tls,
         Webhook, WebhookScheme,
     },
     env::{Env, ProcessEnv},

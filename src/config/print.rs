@@ -12,7 +12,7 @@ use crate::model::{
 use super::{
     checked::{
         Admin, Config, Database, Enforcement, Platform, Quota, RequiredHeader, Server,
-        SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, Webhook,
+        SignatureEncoding, SignatureHeader, SignaturePrefix, Store, StoreUrl, Tls, Webhook,
         WebhookScheme,
     },
     duration::{HOUR, MINUTE, shown},
@@ -82,7 +82,7 @@ impl Page<'_> {
 }
 
 fn print_server(page: &mut Page<'_>, server: &Server) {
-    let Server { listen, public_url, max_calls, max_connections, open_metrics } = server;
+    let Server { listen, public_url, max_calls, max_connections, tls, open_metrics } = server;
     page.section("server");
     page.text("listen", listen);
     if let Some(url) = public_url {
@@ -90,6 +90,10 @@ fn print_server(page: &mut Page<'_>, server: &Server) {
     }
     page.key("max_calls", max_calls);
     page.key("max_connections", max_connections);
+    if let Some(Tls { certificate, key }) = tls {
+        let certificate = quoted(&certificate.to_string_lossy());
+        page.key("tls", inline([("certificate", certificate), ("key", key.to_string())]));
+    }
     page.key("open_metrics", open_metrics);
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Reader<'e> {
     /// What must not be shown when an error shows its line.
     pub(super) hidden: Vec<Range<usize>>,
     /// Where each key is that was asked for and found.
-    places: BTreeMap<String, Range<usize>>,
+    pub(super) places: BTreeMap<String, Range<usize>>,
     unsupported: &'e [&'e str],
 }
 
@@ -163,8 +163,16 @@ impl<'s, 'i, 'e> Section<'s, 'i, 'e> {
         Some(list)
     }
 
-    /// The secret that `key` refers to.
+    /// The secret of one line that `key` refers to.
     pub(super) fn secret(&mut self, key: &'static str) -> Option<SecretSource> {
+        let (span, source) = self.secret_source(key)?;
+        let key = self.path_of(key);
+        self.reader.secrets.push(NamedSecret { key, span, source: source.clone() });
+        Some(source)
+    }
+
+    /// The secret that `key` refers to, wherever it is, whatever it looks like.
+    fn secret_source(&mut self, key: &'static str) -> Option<(Range<usize>, SecretSource)> {
         let value = self.take(key)?;
         if !matches!(value.get_ref(), DeValue::Table(_)) {
             self.reader.hide(value);
@@ -176,12 +184,7 @@ impl<'s, 'i, 'e> Section<'s, 'i, 'e> {
             self.reader.hide(value);
             return None;
         };
-        self.reader.secrets.push(NamedSecret {
-            key: self.path_of(key),
-            span: value.span(),
-            source: source.clone(),
-        });
-        Some(source)
+        Some((value.span(), source))
     }
 
     /// The secret that `key` refers to, which must be there.
@@ -192,6 +195,15 @@ impl<'s, 'i, 'e> Section<'s, 'i, 'e> {
             self.missing(key, "the reference of a secret", &example);
         }
         self.secret(key)
+    }
+
+    /// The private key that `key` refers to, which must be there; it is read with its certificate.
+    pub(super) fn required_key(&mut self, key: &'static str) -> Option<SecretSource> {
+        if !self.has(key) {
+            let example = format!("{key} = {{ file = \"/etc/callwarden/tls-key\" }}");
+            self.missing(key, "the reference of a secret", &example);
+        }
+        self.secret_source(key).map(|(_, source)| source)
     }
 
     /// The section `key`, read as an empty one if it is absent.

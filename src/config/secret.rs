@@ -32,7 +32,20 @@ impl SecretSource {
     ///
     /// [`SecretError`] when the source can't be read, or what it holds is no secret.
     pub fn read(&self, env: &dyn Env) -> Result<Secret, SecretError> {
-        let bytes = match self {
+        Secret::from_bytes(self.bytes(env)?)
+    }
+
+    /// Reads a secret of several lines, as PEM has them.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), line breaks aside.
+    pub fn read_pem(&self, env: &dyn Env) -> Result<Secret, SecretError> {
+        Secret::from_text(self.bytes(env)?, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    }
+
+    fn bytes(&self, env: &dyn Env) -> Result<Vec<u8>, SecretError> {
+        Ok(match self {
             Self::Env(name) => match env.var(name) {
                 Ok(value) => value.into_bytes(),
                 Err(VarError::NotPresent) => return Err(SecretError::NotSet(name.clone())),
@@ -43,8 +56,7 @@ impl SecretSource {
                 Ok(folder) => read_file(&Path::new(&folder).join(name))?,
                 Err(_) => return Err(SecretError::NoCredentials),
             },
-        };
-        Secret::from_bytes(bytes)
+        })
     }
 }
 
@@ -77,11 +89,15 @@ impl Secret {
     }
 
     fn from_bytes(bytes: Vec<u8>) -> Result<Self, SecretError> {
+        Self::from_text(bytes, char::is_control)
+    }
+
+    fn from_text(bytes: Vec<u8>, is_odd: impl Fn(char) -> bool) -> Result<Self, SecretError> {
         let text = String::from_utf8(bytes).map_err(|_| SecretError::NotText)?;
         let value = text.trim_end_matches(['\n', '\r']);
         match value.len() {
             0..Self::MIN_BYTES => Err(SecretError::TooShort(value.len())),
-            _ if value.chars().any(char::is_control) => Err(SecretError::Control),
+            _ if value.chars().any(is_odd) => Err(SecretError::Control),
             _ => Ok(Self(SecretString::from(value))),
         }
     }

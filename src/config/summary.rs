@@ -3,7 +3,7 @@
 use crate::model::policy::Limits;
 
 use super::{
-    checked::{Config, Database, RequiredHeader, SignatureHeader, StoreUrl, Webhook},
+    checked::{Config, Database, RequiredHeader, SignatureHeader, StoreUrl, Tls, Webhook},
     duration::shown,
     print::plain_limits,
     secret::SecretSource,
@@ -18,7 +18,10 @@ pub fn amounts_to(config: &Config) -> String {
     let mut line = |name: &str, what: String| {
         text.push_str(&format!("{name:<10} {what}\n"));
     };
-    line("webhooks", format!("on {}, {}", server.listen, proof(webhook)));
+    let tls = server.tls.as_ref().map_or_else(String::new, |Tls { certificate, key }| {
+        format!(" by TLS (certificate {}, key from {})", certificate.display(), place(key))
+    });
+    line("webhooks", format!("on {}{tls}, {}", server.listen, proof(webhook)));
     line(
         "admin",
         admin.as_ref().map_or_else(

@@ -26,7 +26,7 @@ use self::{
     wiring::SharedEnv,
 };
 use crate::{
-    config::{Config, Database, SecretError, StoreUrlError},
+    config::{Config, Database, SecretError, StoreUrlError, TlsError},
     engine::{Engine, Parts, clock::Clock},
     http::{admin, health, metrics, server, webhook},
     platform::{self, Client, PlatformError},
@@ -51,6 +51,9 @@ pub enum StartError {
     /// `store.url` is a secret that is none of a store.
     #[error(transparent)]
     StoreUrl(#[from] StoreUrlError),
+    /// TLS cannot be spoken with what `server.tls` names.
+    #[error("server.tls: {0}")]
+    Tls(#[from] TlsError),
     /// The store is not to be started with.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -90,6 +93,7 @@ struct Listener {
     task: Task,
     socket: TcpListener,
     app: axum::Router,
+    tls: Option<server::Tls>,
     limits: server::Limits,
     pulse: Pulse,
 }
@@ -123,6 +127,8 @@ impl Daemon {
             Some(admin) => Some(wiring::access(admin, &*env)?),
             None => None,
         };
+        let tls =
+            wiring::identity(&config, &*env, clock.now().wall)?.as_ref().map(server::Tls::new);
         let Database::Sqlite(path) = config.store.url.database(&*env)?;
         let wall = clock.clone();
         let client = Client::new(&platform::Options {
@@ -175,19 +181,22 @@ impl Daemon {
                 .merge(metrics::router(engine.clone(), details));
         let limits =
             server::Limits::new(u32::try_from(config.server.max_connections).unwrap_or(u32::MAX));
-        let listener = |task, socket, app, name| Listener {
+        let listener = |task, socket, app, tls, name| Listener {
             task,
             socket,
+            tls,
             app: server::catching_panics(app, panic_counter(&all_metrics)),
             limits,
             pulse: liveness.pulse(name, LISTENER_SILENT, engine.clock().now().mono),
         };
-        let webhooks = listener(Task::WebhookListener, socket, app, "webhook listener");
+        let webhooks =
+            listener(Task::WebhookListener, socket, app, tls.clone(), "webhook listener");
         let admin = admin_socket.zip(access.clone()).map(|(socket, access)| {
             let app = admin::router(engine.clone(), access, deliveries.clone());
-            listener(Task::AdminListener, socket, app, "admin listener")
+            listener(Task::AdminListener, socket, app, None, "admin listener")
         });
-        let reloader = Reloader { env, running: config, engine: engine.clone(), settings, access };
+        let reloader =
+            Reloader { env, running: config, engine: engine.clone(), settings, access, tls };
         Ok(Self { engine, webhooks, admin, reloader, readiness, liveness, deliveries, recovering })
     }
 
@@ -242,12 +251,12 @@ impl Daemon {
         supervisor.spawn(Task::Reconcile, turning.clone(), loops.reconcile.run(turning));
         for listener in [Some(webhooks), admin].into_iter().flatten() {
             announce(&listener);
-            let Listener { task, socket, app, limits, pulse } = listener;
+            let Listener { task, socket, app, tls, limits, pulse } = listener;
             let accept = stages.accept.clone();
             let clock = engine.clock().clone();
             let beat = move || pulse.beat(clock.now().mono);
             let connections = connections.clone();
-            let served = server::serve(socket, app, limits, connections, accept.clone(), beat);
+            let served = server::serve(socket, app, limits, tls, connections, accept.clone(), beat);
             supervisor.spawn(task, accept, served);
         }
         if let Some(every) = systemd::watchdog_every() {
@@ -321,7 +330,10 @@ fn announce(listener: &Listener) {
         _ => "webhooks, health and metrics",
     };
     match listener.socket.local_addr() {
-        Ok(addr) => info!(listen = %addr, "listening for {what}"),
+        Ok(addr) => {
+            let scheme = if listener.tls.is_some() { "https" } else { "http" };
+            info!(listen = %addr, url = %format_args!("{scheme}://{addr}"), "listening for {what}");
+        }
         Err(error) => warn!(%error, "listening for {what}, but where the system does not tell"),
     }
 }

@@ -9,9 +9,9 @@ use tracing::{error, info, warn};
 
 use super::{systemd, wiring, wiring::SharedEnv};
 use crate::{
-    config::{self, Config, ConfigErrors, SecretError},
+    config::{self, Config, ConfigErrors, SecretError, TlsError},
     engine::{Engine, Refused},
-    http::{admin::Access, webhook},
+    http::{admin::Access, server, webhook},
     model::surge::Surge,
 };
 
@@ -22,6 +22,7 @@ pub(super) struct Reloader {
     pub(super) engine: Engine,
     pub(super) settings: watch::Sender<Arc<webhook::Settings>>,
     pub(super) access: Option<Access>,
+    pub(super) tls: Option<server::Tls>,
 }
 
 /// Why the running config stays in force.
@@ -31,6 +32,8 @@ enum ReloadError {
     Config(#[from] ConfigErrors),
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error("the platform's token: {0}")]
@@ -65,6 +68,8 @@ impl Reloader {
             Some(admin) => Some(wiring::secret(&admin.token, &*self.env)?),
             None => None,
         };
+        let now = self.engine.clock().now().wall;
+        let identity = wiring::identity(&new, &*self.env, now)?;
         let surge = Surge::at_most(new.enforcement.surge_limit);
         let calls = self.engine.reload(new.policy(), wiring::tuning(&new), surge).await?;
         let reader = wiring::token_reader(new.platform.token.clone(), Arc::clone(&self.env));
@@ -72,6 +77,9 @@ impl Reloader {
         self.settings.send_replace(Arc::new(settings));
         if let (Some(access), Some(admin), Some(token)) = (&self.access, &new.admin, &admin_token) {
             access.replace(token, admin.hosts.clone());
+        }
+        if let (Some(tls), Some(identity)) = (&self.tls, &identity) {
+            tls.renew(identity);
         }
         for key in needs_restart(&self.running, &new) {
             warn!(key, "this key has changed, and takes effect with the next restart");
@@ -88,6 +96,7 @@ fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
         ("server.listen", running.server.listen != new.server.listen),
         ("server.max_calls", running.server.max_calls != new.server.max_calls),
         ("server.max_connections", running.server.max_connections != new.server.max_connections),
+        ("server.tls", running.server.tls.is_some() != new.server.tls.is_some()),
         ("server.open_metrics", running.server.open_metrics != new.server.open_metrics),
         ("admin.listen", listens(running) != listens(new)),
         ("platform.base_url", running.platform.base_url != new.platform.base_url),

@@ -7,8 +7,8 @@ use secrecy::SecretString;
 
 use crate::{
     config::{
-        Admin, Config, Env, RequiredHeader, SecretError, SecretSource, SignatureEncoding,
-        SignatureHeader, SignaturePrefix, Webhook, WebhookScheme,
+        Admin, Config, Env, Identity, RequiredHeader, SecretError, SecretSource, SignatureEncoding,
+        SignatureHeader, SignaturePrefix, TlsError, Webhook, WebhookScheme, on_certificate,
     },
     engine::{TokenReader, Tuning},
     http::{
@@ -17,7 +17,7 @@ use crate::{
         verify::{Encoding, Scheme, Signature, Verifier},
         webhook::Settings,
     },
-    model::health::TokenSource,
+    model::{health::TokenSource, time::Wall},
 };
 
 /// The environment, as the daemon keeps it for reading secrets anew.
@@ -93,6 +93,20 @@ pub(super) fn tuning(config: &Config) -> Tuning {
 /// What opens the admin API.
 pub(super) fn access(admin: &Admin, env: &dyn Env) -> Result<Access, SecretError> {
     Ok(Access::new(&secret(&admin.token, env)?, admin.hosts.clone()))
+}
+
+/// The certificate to show, if one is named; what is to be said about it is logged.
+pub(super) fn identity(
+    config: &Config,
+    env: &dyn Env,
+    now: Wall,
+) -> Result<Option<Identity>, TlsError> {
+    let identity = config.identity(env)?;
+    let advice = identity.as_ref().map(|identity| on_certificate(config, identity, now));
+    for advice in advice.into_iter().flatten() {
+        tracing::warn!("{advice}");
+    }
+    Ok(identity)
 }
 
 /// Who may see metrics, and health's details.

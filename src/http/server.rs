@@ -4,6 +4,7 @@
 //! number of fields, connections have a bound, and nothing ends the loop but the token.
 
 mod deaf;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::deaf::Impatient;
+use self::deaf::{Farewell, Impatient};
+pub use self::tls::Tls;
 
 const MAX_HEADERS: usize = 64;
 const MAX_HEAD_BYTES: usize = 32 * 1024;
@@ -46,7 +48,8 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::fro
 pub struct Limits {
     /// So many connections at once; further ones wait to be accepted (`server.max_connections`).
     pub connections: u32,
-    /// From the opening of a connection, or from its last answer, to the end of a request's head.
+    /// From the opening of a connection, or from its last answer, to the end of a request's head;
+    /// and from the opening to the end of its handshake, where TLS is spoken.
     pub head: Duration,
     /// So long an answer may wait for a client that does not read.
     pub write: Duration,
@@ -74,6 +77,7 @@ impl Limits {
 /// Serves `app` on `listener` until `stop`; then closes the listener, answers what is in flight, and
 /// returns when all connections are closed or `limits.drain` is over.
 ///
+/// With `tls` a handshake comes first; it holds its connection's place among `limits.connections`.
 /// `beat` is called as often as the loop turns, at least once a second: the listener's sign of life.
 /// Requests carry the peer's address as [`ConnectInfo<SocketAddr>`]. Connections run as tasks of
 /// `tasks`, which the caller closes.
@@ -81,6 +85,7 @@ pub async fn serve(
     listener: TcpListener,
     app: Router,
     limits: Limits,
+    tls: Option<Tls>,
     tasks: TaskTracker,
     stop: CancellationToken,
     beat: impl Fn(),
@@ -98,7 +103,8 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer, slot)) => {
                 back_off = BACK_OFF.0;
-                let connection = connection(stream, peer, app.clone(), limits, stop.clone());
+                let (app, tls, stop) = (app.clone(), tls.clone(), stop.clone());
+                let connection = connection(stream, peer, app, limits, tls, stop);
                 tasks.spawn(holding(slot, connection));
             }
             Err(error) if concerns_one_connection(&error) => {}
@@ -150,7 +156,35 @@ async fn holding(slot: OwnedSemaphorePermit, connection: impl Future<Output = ()
 
 /// One connection, from its first byte to its last answer.
 async fn connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    stream: TcpStream,
+    peer: SocketAddr,
+    app: Router,
+    limits: Limits,
+    tls: Option<Tls>,
+    stop: CancellationToken,
+) {
+    let talk = async {
+        let Some(tls) = tls else {
+            return requests(stream, peer, app, limits, stop.clone()).await;
+        };
+        match tls.accept(stream, limits, &stop).await {
+            Ok(stream) => requests(stream, peer, app, limits, stop.clone()).await,
+            Err(error) => {
+                tracing::debug!(client.address = %peer, %error, "no TLS came about");
+            }
+        }
+    };
+    tokio::select! {
+        () = talk => {}
+        () = async { stop.cancelled().await; sleep(limits.linger + limits.drain).await } => {
+            tracing::info!(client.address = %peer, "a connection was cut: it outlasted the shutdown");
+        }
+    }
+}
+
+/// The requests of a connection, until its client or the stop ends it.
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Farewell + Unpin + Send + 'static,
     peer: SocketAddr,
     app: Router,
     limits: Limits,
@@ -169,25 +203,19 @@ async fn connection(
             .serve_connection(TokioIo::new(Impatient::new(stream, limits.write)), answer)
     );
     let served = tokio::select! {
-        served = connection.as_mut() => Some(served),
+        served = connection.as_mut() => served,
         // hyper closes at once what is idle or not read from yet, and a request that lies in the
         // socket unread is then answered by a reset.
         () = stop.cancelled() => match timeout(limits.linger, connection.as_mut()).await {
-            Ok(served) => Some(served),
+            Ok(served) => served,
             Err(_) => {
                 connection.as_mut().graceful_shutdown();
-                timeout(limits.drain, connection).await.ok()
+                connection.await
             }
         }
     };
-    match served {
-        Some(Ok(())) => {}
-        Some(Err(error)) => {
-            tracing::debug!(client.address = %peer, %error, "a connection ended early");
-        }
-        None => {
-            tracing::info!(client.address = %peer, "a connection was cut: it outlasted the shutdown")
-        }
+    if let Err(error) = served {
+        tracing::debug!(client.address = %peer, %error, "a connection ended early");
     }
 }
 

@@ -47,6 +47,7 @@ mod store_trouble;
 mod stream;
 mod systemd;
 mod throttled;
+mod tls;
 mod unheard;
 mod webhook_answers;
 mod webhook_fields;

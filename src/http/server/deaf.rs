@@ -10,18 +10,31 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
     time::{Sleep, sleep},
 };
 
+/// A stream that says goodbye, whatever ends it.
+pub(super) trait Farewell {
+    /// Says it without waiting.
+    fn farewell(&mut self);
+}
+
+impl Farewell for TcpStream {
+    fn farewell(&mut self) {
+        // The system says it when the socket is closed.
+    }
+}
+
 /// Fails once a write has made no progress for so long.
-pub(super) struct Impatient<S> {
+pub(super) struct Impatient<S: Farewell> {
     stream: S,
     within: Duration,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Impatient<S> {
+impl<S: Farewell> Impatient<S> {
     pub(super) fn new(stream: S, within: Duration) -> Self {
         Self { stream, within, waiting: None }
     }
@@ -41,7 +54,13 @@ impl<S> Impatient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
+impl<S: Farewell> Drop for Impatient<S> {
+    fn drop(&mut self) {
+        self.stream.farewell();
+    }
+}
+
+impl<S: AsyncRead + Farewell + Unpin> AsyncRead for Impatient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -51,7 +70,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+impl<S: AsyncWrite + Farewell + Unpin> AsyncWrite for Impatient<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -33,6 +33,7 @@ async fn start(app: Router, limits: Limits) -> Running {
         listener,
         app,
         limits,
+        None,
         connections.clone(),
         stop.clone(),
         || {},

@@ -59,6 +59,7 @@ where
         listener,
         app,
         Limits::new(64),
+        None,
         TaskTracker::new(),
         CancellationToken::new(),
         || {},

@@ -30,6 +30,7 @@
 //!   its console was told. `CALLWARDEN_SCREENSHOTS=folder` keeps its pictures.
 //! - **Commands**: [`Command`] runs any other subcommand to its end.
 
+mod authority;
 mod browser;
 mod command;
 mod config;
@@ -45,6 +46,7 @@ mod witness;
 use std::time::Duration;
 
 pub(crate) use self::{
+    authority::{Authority, shown_on, with_tls},
     browser::Browser,
     command::{Command, Output, binary},
     config::{ConfigFile, Home, SECRETS},
