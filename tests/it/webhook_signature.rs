@@ -5,7 +5,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::harness::{Answer, ConfigFile, Daemon, Encoding, Home, Request, Webhook, sign};
+use crate::harness::{
+    Answer, ConfigFile, Daemon, Encoding, Home, Request, Webhook, sign, webhook_event,
+};
 
 const SECRET: &str = "hook-0123456789abcdef";
 const OLD_SECRET: &str = "old-hook-0123456789abcdef";
@@ -184,6 +186,35 @@ fn with_header(config: ConfigFile) -> ConfigFile {
 async fn uses(daemon: &Daemon, secret: &str) -> f64 {
     let series = format!("callwarden_webhook_secret_uses_total{{secret=\"{secret}\"}}");
     daemon.metrics().await.value(&series)
+}
+
+/// The specification's own library for Rust is the sender.
+#[tokio::test]
+async fn what_the_public_standard_webhooks_library_signs_is_taken() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let home = Home::new();
+    std::fs::write(home.path().join("webhook-secret"), secret).unwrap();
+    let config = ConfigFile::new().set("webhook.scheme", "standard-webhooks");
+    let daemon = Daemon::start_in(home, config).await;
+    let send = async |secret: &str, at: i64| {
+        let sender = standardwebhooks::Webhook::new(secret).unwrap();
+        let text = webhook_event("phone_call_started", "c1").to_string().into_bytes();
+        let mut request = Request::new("POST", "/webhooks/talkover")
+            .header("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek")
+            .header("webhook-timestamp", at.to_string())
+            .header(
+                "webhook-signature",
+                sender.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", at, &text).unwrap(),
+            );
+        request.body = text;
+        request.send(daemon.addr()).await
+    };
+    let now = jiff::Timestamp::now().as_second();
+    assert_eq!(send(secret, now).await.result(), "tracked");
+    assert_eq!(send(secret, now - 240).await.result(), "duplicate");
+    is_refused(&send(secret, now - 360).await);
+    is_refused(&send("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", now).await);
+    daemon.stop().await;
 }
 
 #[tokio::test]
