@@ -7,12 +7,13 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixDatagram},
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
 };
 
 use tokio::time::timeout;
 
-use self::load::Load;
-use crate::harness::{ConfigFile, Daemon, Home, PATIENCE};
+use self::load::{Load, Target};
+use crate::harness::{Authority, ConfigFile, Daemon, Home, PATIENCE, Request, with_tls};
 
 /// The sockets that systemd holds open, whatever becomes of the daemon.
 struct Sockets {
@@ -28,6 +29,10 @@ impl Sockets {
 
     fn webhook(&self) -> SocketAddr {
         self.webhook.local_addr().unwrap()
+    }
+
+    fn admin(&self) -> SocketAddr {
+        self.admin.local_addr().unwrap()
     }
 
     /// Passes both to `command`, which must be the one to know its own process id: a shell that
@@ -113,7 +118,7 @@ async fn listeners_that_are_passed_replace_those_of_the_config() {
     let config = ConfigFile::new().set("server.listen", occupied.clone());
     let daemon = sockets.start(Home::new(), config).await;
     assert_eq!(daemon.addr(), sockets.webhook());
-    assert_eq!(daemon.admin_addr(), sockets.admin.local_addr().unwrap());
+    assert_eq!(daemon.admin_addr(), sockets.admin());
     let told = daemon.until_logged("server.listen is not used").await;
     assert_eq!(told.field("level"), "WARN");
     assert_eq!(told.field("configured"), occupied);
@@ -122,7 +127,8 @@ async fn listeners_that_are_passed_replace_those_of_the_config() {
     daemon.stop().await;
 
     // They outlive the daemon; what comes between waits.
-    let waiting = load::send_one(sockets.webhook(), "c2");
+    let target = Target::Webhook(sockets.webhook());
+    let waiting = target.ask(2);
     let home = Home::new();
     let starting = async {
         let daemon = sockets.start(home, ConfigFile::new()).await;
@@ -154,23 +160,59 @@ async fn sockets_for_the_world_are_refused_where_the_config_says_loopback() {
     assert!(log.iter().any(|line| line.text.contains("ListenStream=")), "{log:?}");
 }
 
-/// The figure of the issue: five restarts at 200 webhooks a second.
-#[tokio::test]
-async fn a_restart_under_load_refuses_no_webhook() {
-    let sockets = Sockets::open();
-    let mut home = Home::new();
-    let mut daemon = sockets.start(home, ConfigFile::new()).await;
-    let load = Load::begin(sockets.webhook(), 200);
+/// Five restarts while both listeners are asked; what each of the loads came to.
+async fn restarts_under_load(
+    sockets: &Sockets,
+    home: Home,
+    config: ConfigFile,
+    targets: [Target; 2],
+) -> (Daemon, [load::Done; 2]) {
+    let mut home = home;
+    let mut daemon = sockets.start(home, config.clone()).await;
+    let [first, second] = targets.map(|target| Load::begin(target, 200));
     for _ in 0..5 {
-        load.more(100).await;
+        tokio::join!(first.more(100), second.more(100));
         home = daemon.stop().await;
-        daemon = sockets.start(home, ConfigFile::new()).await;
+        daemon = sockets.start(home, config.clone()).await;
     }
-    load.more(100).await;
-    let done = load.end().await;
-    assert!(done.sent >= 600, "{done:?}");
-    assert_eq!(done.refused, 0, "{done:?}");
+    tokio::join!(first.more(100), second.more(100));
+    let done = tokio::join!(first.end(), second.end());
+    (daemon, done.into())
+}
+
+/// The figure of the issue: five restarts at 200 webhooks a second, and as many questions of
+/// operators.
+#[tokio::test]
+async fn a_restart_under_load_refuses_no_webhook_and_no_operator() {
+    let sockets = Sockets::open();
+    let targets = [Target::Webhook(sockets.webhook()), Target::Admin(sockets.admin())];
+    let (daemon, done) =
+        restarts_under_load(&sockets, Home::new(), ConfigFile::new(), targets).await;
+    for load in &done {
+        assert!(load.sent >= 600, "{done:?}");
+        assert_eq!(load.refused, 0, "{done:?}");
+    }
     let tracked = daemon.metrics().await.value("callwarden_calls{state=\"live\"}");
-    assert_eq!(tracked, f64::from(done.sent), "{done:?}");
+    assert_eq!(tracked, f64::from(done[0].sent), "{done:?}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_under_load_refuses_nobody_by_tls_either() {
+    let sockets = Sockets::open();
+    let authority = Arc::new(Authority::new());
+    let home = Home::new();
+    authority.issue(&home);
+    let secure = Target::Secure(sockets.webhook(), Arc::clone(&authority));
+    let targets = [secure, Target::Admin(sockets.admin())];
+    let config = with_tls(ConfigFile::new());
+    let (daemon, done) = restarts_under_load(&sockets, home, config, targets).await;
+    for load in &done {
+        assert!(load.sent >= 600, "{done:?}");
+        assert_eq!(load.refused, 0, "{done:?}");
+    }
+    let health = Request::new("GET", "/health");
+    let calls = authority.send(&health, sockets.webhook()).await.json()["calls"]["live"].clone();
+    assert_eq!(calls, done[0].sent, "{done:?}");
     daemon.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Webhooks at a steady rate, half of them on connections of their own, half on kept ones.
+//! Requests at a steady rate, half of them on connections of their own, half on kept ones.
 
 use std::{
     net::SocketAddr,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -18,10 +18,58 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::harness::{Answer, PATIENCE, Webhook};
+use crate::harness::{Answer, Authority, PATIENCE, Request, SECRETS, Webhook, webhook_event};
 
 /// Kept connections.
 const KEPT: usize = 4;
+
+/// Who is asked, and for what.
+#[derive(Clone)]
+pub(super) enum Target {
+    /// A webhook of a new call.
+    Webhook(SocketAddr),
+    /// The same, by TLS.
+    Secure(SocketAddr, Arc<Authority>),
+    /// The list of calls.
+    Admin(SocketAddr),
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+impl Target {
+    async fn connect(&self) -> Option<Box<dyn Stream>> {
+        Some(match self {
+            Self::Webhook(addr) | Self::Admin(addr) => {
+                Box::new(TcpStream::connect(addr).await.ok()?)
+            }
+            Self::Secure(addr, authority) => Box::new(authority.try_connect(*addr).await?),
+        })
+    }
+
+    /// The bytes of the nth request.
+    fn request(&self, n: u32, connection: &str) -> Vec<u8> {
+        let (addr, request) = match self {
+            Self::Webhook(addr) | Self::Secure(addr, _) => {
+                let body = webhook_event("phone_call_started", &format!("c{n}"));
+                (addr, Webhook::to(*addr).json(&body).request())
+            }
+            Self::Admin(addr) => {
+                let (_, token) = SECRETS.iter().find(|(name, _)| *name == "admin-token").unwrap();
+                let request = Request::new("GET", "/api/calls?limit=1");
+                (addr, request.header("Authorization", format!("Bearer {token}")))
+            }
+        };
+        request.header("Connection", connection).bytes(*addr)
+    }
+
+    /// One on a connection of its own; `None` where no answer came.
+    pub(super) async fn ask(&self, n: u32) -> Option<u16> {
+        let request = self.request(n, "close");
+        let answer = timeout(PATIENCE, exchange(self, &mut None, &request)).await.ok()??;
+        Some(answer.status)
+    }
+}
 
 /// What came of it.
 #[derive(Debug)]
@@ -45,12 +93,12 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) fn begin(addr: SocketAddr, per_second: u64) -> Self {
+    pub(super) fn begin(target: Target, per_second: u64) -> Self {
         let counts = Arc::new(Counts::default());
         let (told, answered) = watch::channel(0);
         let (stop, stopped) = watch::channel(false);
         let sender =
-            TaskTracker::new().spawn(send(addr, per_second, Arc::clone(&counts), told, stopped));
+            TaskTracker::new().spawn(send(target, per_second, Arc::clone(&counts), told, stopped));
         Self { counts, answered, stop, sender }
     }
 
@@ -71,7 +119,7 @@ impl Load {
 }
 
 async fn send(
-    addr: SocketAddr,
+    target: Target,
     per_second: u64,
     counts: Arc<Counts>,
     told: watch::Sender<u32>,
@@ -83,19 +131,19 @@ async fn send(
     let kept: Vec<_> = (0..KEPT)
         .map(|_| {
             let (queue, calls) = mpsc::unbounded_channel();
-            tasks.spawn(on_a_kept_connection(addr, calls, Arc::clone(&counts), Arc::clone(&told)));
+            let (counts, told) = (Arc::clone(&counts), Arc::clone(&told));
+            tasks.spawn(on_a_kept_connection(target.clone(), calls, counts, told));
             queue
         })
         .collect();
     while !*stopped.borrow() {
         tick.tick().await;
         let n = counts.sent.fetch_add(1, Ordering::SeqCst);
-        let call = format!("c{n}");
         if n.is_multiple_of(2) {
-            kept[n as usize / 2 % KEPT].send(call).unwrap();
+            kept[n as usize / 2 % KEPT].send(n).unwrap();
         } else {
-            let (counts, told) = (Arc::clone(&counts), Arc::clone(&told));
-            tasks.spawn(async move { count(&counts, &told, send_one(addr, &call).await) });
+            let (target, counts, told) = (target.clone(), Arc::clone(&counts), Arc::clone(&told));
+            tasks.spawn(async move { count(&counts, &told, target.ask(n).await) });
         }
     }
     drop(kept);
@@ -111,44 +159,32 @@ fn count(counts: &Counts, told: &watch::Sender<u32>, status: Option<u16>) {
     told.send_modify(|answered| *answered += 1);
 }
 
-fn webhook(addr: SocketAddr, call: &str) -> Webhook {
-    let body = serde_json::json!({
-        "event": "event_phone_call_started", "call_id": call, "agent_id": "agent-1",
-    });
-    Webhook::to(addr).json(&body)
-}
-
-/// One on a connection of its own; `None` where no answer came.
-pub(super) async fn send_one(addr: SocketAddr, call: &str) -> Option<u16> {
-    let answer = webhook(addr, call).request().try_send(addr).await;
-    answer.map(|answer| answer.status)
-}
-
 /// One after the other, on one connection for as long as the server keeps it.
 async fn on_a_kept_connection(
-    addr: SocketAddr,
-    mut calls: mpsc::UnboundedReceiver<String>,
+    target: Target,
+    mut calls: mpsc::UnboundedReceiver<u32>,
     counts: Arc<Counts>,
     told: Arc<watch::Sender<u32>>,
 ) {
     let mut kept = None;
-    while let Some(call) = calls.recv().await {
-        let request = webhook(addr, &call).header("Connection", "keep-alive").bytes();
-        let answer = timeout(PATIENCE, exchange(addr, &mut kept, &request)).await.ok().flatten();
+    while let Some(n) = calls.recv().await {
+        let request = target.request(n, "keep-alive");
+        let answer = timeout(PATIENCE, exchange(&target, &mut kept, &request)).await.ok().flatten();
         count(&counts, &told, answer.map(|answer| answer.status));
     }
 }
 
 async fn exchange(
-    addr: SocketAddr,
-    kept: &mut Option<TcpStream>,
+    target: &Target,
+    kept: &mut Option<Box<dyn Stream>>,
     request: &[u8],
 ) -> Option<Answer> {
     let mut stream = match kept.take() {
         Some(stream) => stream,
-        None => TcpStream::connect(addr).await.ok()?,
+        None => target.connect().await?,
     };
     stream.write_all(request).await.ok()?;
+    stream.flush().await.ok()?;
     let mut bytes = Vec::new();
     let answer = loop {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
