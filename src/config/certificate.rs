@@ -216,7 +216,11 @@ impl TlsError {
             Self::Key { source: SecretError::File { path, source }, .. } => {
                 format!("{} cannot be read: {source}", path.display())
             }
-            Self::Key { source, .. } => source.to_string(),
+            Self::Key {
+                source: source @ (SecretError::NotSet(_) | SecretError::NoCredentials),
+                ..
+            } => source.to_string(),
+            Self::Key { source, .. } => format!("what should be the private key {source}"),
             Self::NoCertificate { .. }
             | Self::NotX509(_)
             | Self::NoKey { .. }
@@ -254,8 +258,14 @@ impl TlsError {
                  fullchain.pem"
                     .to_owned()
             }
-            Self::Key { place, source } => secret_mend(place, source),
-            Self::NoKey { .. } | Self::KeyUnusable => {
+            Self::Key {
+                place,
+                source:
+                    source @ (SecretError::NotSet(_)
+                    | SecretError::NoCredentials
+                    | SecretError::File { .. }),
+            } => secret_mend(place, source),
+            Self::Key { .. } | Self::NoKey { .. } | Self::KeyUnusable => {
                 "take the file whose first line is -----BEGIN PRIVATE KEY-----, such as certbot's \
                  privkey.pem"
                     .to_owned()

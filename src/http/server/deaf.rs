@@ -26,7 +26,7 @@ impl Farewell for TcpStream {
     }
 }
 
-/// Fails once a write has made no progress for so long.
+/// Fails once a write has made no progress for so long; what TLS holds back is written by a flush.
 pub(super) struct Impatient<S: Farewell> {
     stream: S,
     within: Duration,
@@ -94,10 +94,56 @@ impl<S: AsyncWrite + Farewell + Unpin> AsyncWrite for Impatient<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.judged(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.judged(cx, shut)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncWriteExt as _, time::timeout};
+
+    use super::*;
+
+    /// Takes what is written and gets rid of none of it, as TLS does over a full socket.
+    struct Stuck;
+
+    impl Farewell for Stuck {
+        fn farewell(&mut self) {}
+    }
+
+    impl AsyncWrite for Stuck {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    /// Only writes had their time: what TLS had taken and could not send held a connection for ever.
+    #[tokio::test]
+    async fn a_flush_and_an_end_have_their_time_too() {
+        let mut stream = Impatient::new(Stuck, Duration::from_millis(10));
+        stream.write_all(b"an answer").await.unwrap();
+        let patience = Duration::from_secs(20);
+        let flushed = timeout(patience, stream.flush()).await.expect("it gives up");
+        assert_eq!(flushed.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let shut = timeout(patience, stream.shutdown()).await.expect("it gives up");
+        assert_eq!(shut.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

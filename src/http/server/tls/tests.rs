@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use axum::{Router, routing::get};
 use rcgen::{CertificateParams, Issuer, KeyPair};
-use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
+use rustls::{
+    ClientConfig, RootCertStore, SupportedProtocolVersion,
+    pki_types::CertificateDer,
+    version::{TLS12, TLS13},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -57,13 +61,22 @@ impl Authority {
     }
 
     async fn connect(&self, stream: TcpStream) -> io::Result<client::TlsStream<TcpStream>> {
+        self.connect_by(rustls::ALL_VERSIONS, stream).await
+    }
+
+    async fn connect_by(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        stream: TcpStream,
+    ) -> io::Result<client::TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let connector = TlsConnector::from(Arc::new(config));
         connector.connect("localhost".try_into().unwrap(), stream).await
     }
@@ -118,13 +131,19 @@ fn quick_heads() -> Limits {
 }
 
 #[tokio::test]
-async fn http_1_1_is_spoken_and_its_end_is_told() {
+async fn http_1_1_is_spoken_by_both_versions_and_its_end_is_told() {
     let running = start(Limits::new(64)).await;
-    let mut stream = running.connect().await;
     let request = b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    stream.write_all(request).await.unwrap();
-    let answer = rest(stream).await;
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
+    for version in [&TLS12, &TLS13] {
+        let tcp = running.tcp().await;
+        let mut stream = running.authority.connect_by(&[version], tcp).await.unwrap();
+        let session = stream.get_ref().1;
+        assert_eq!(session.protocol_version(), Some(version.version));
+        assert_eq!(session.alpn_protocol(), Some(&b"http/1.1"[..]));
+        stream.write_all(request).await.unwrap();
+        let answer = rest(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
+    }
 }
 
 #[tokio::test]
