@@ -9,7 +9,7 @@ use super::{
     ConfigPath, Exit,
     api::{Api, call_path},
     runtime,
-    sheet::{self, Column, left, local, text},
+    sheet::{self, Column, instant, left, local, pair, text},
 };
 use crate::config::duration;
 
@@ -231,18 +231,20 @@ fn show(call: &Value) -> io::Result<()> {
         "attempts",
     ];
     for field in fields {
-        writeln!(out, "{field:<10} {}", text(call, field))?;
+        out.write_all(pair(field, &text(call, field)).as_bytes())?;
     }
-    writeln!(out, "{:<10} {}", "deadline", local(call, "deadline"))?;
+    out.write_all(pair("deadline", &local(call, "deadline")).as_bytes())?;
     if call["provisional"] == true {
-        writeln!(out, "           provisional: not all that rules ask for is known yet")?;
+        let said = "provisional: not all that rules ask for is known yet";
+        out.write_all(pair("", said).as_bytes())?;
     }
     let marks = call["marks"].as_object().into_iter().flatten();
     let mut marks: Vec<_> = marks.map(|(name, at)| (at.as_str(), name)).collect();
     marks.sort_unstable();
     for (n, (_, name)) in marks.iter().enumerate() {
         let key = if n == 0 { "marks" } else { "" };
-        writeln!(out, "{key:<10} {}  {name}", local(&call["marks"], name))?;
+        let said = format!("{}  {name}", local(&call["marks"], name));
+        out.write_all(pair(key, &said).as_bytes())?;
     }
     for (n, entry) in call["history"].as_array().into_iter().flatten().enumerate() {
         let key = if n == 0 { "history" } else { "" };
@@ -250,9 +252,10 @@ fn show(call: &Value) -> io::Result<()> {
         let detail = if entry["detail"].is_null() {
             String::new()
         } else {
-            format!(": {}", text(entry, "detail"))
+            let said = instant(entry, "detail").unwrap_or_else(|| text(entry, "detail"));
+            format!(": {said}")
         };
-        writeln!(out, "{key:<10} {at}  {what}{detail} ({by})")?;
+        out.write_all(pair(key, &format!("{at}  {what}{detail} ({by})")).as_bytes())?;
     }
     Ok(())
 }

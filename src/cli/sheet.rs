@@ -57,6 +57,33 @@ pub(super) fn table(page: &Value, columns: &[Column], none: &str) -> io::Result<
     Ok(())
 }
 
+/// A name and what is to be said under it, broken between words where the terminal ends.
+pub(super) fn pair(name: &str, said: &str) -> String {
+    paired(name, said, usize::from(width()))
+}
+
+fn paired(name: &str, said: &str, width: usize) -> String {
+    const INDENT: usize = 11;
+    let mut text = format!("{name:<width$}", width = INDENT - 1);
+    let mut column = INDENT - 1;
+    for word in said.split(' ') {
+        let long = word.chars().count();
+        if column >= INDENT && column + 1 + long > width || column < INDENT && INDENT + long > width
+        {
+            // One that fits nowhere begins at the edge.
+            let indent = if INDENT + long > width { 0 } else { INDENT };
+            text.truncate(text.trim_end().len());
+            text.push_str(&format!("\n{:indent$}{word}", ""));
+            column = indent + long;
+        } else {
+            text.push_str(&format!(" {word}"));
+            column += 1 + long;
+        }
+    }
+    text.push('\n');
+    text
+}
+
 /// Prints a value as JSON.
 pub(super) fn json(value: &Value) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -83,17 +110,16 @@ pub(super) fn left(call: &Value, field: &str, now: jiff::Timestamp) -> String {
     if rest < 0 { format!("+{}", span(-rest)) } else { span(rest) }
 }
 
-/// A field's instant by the machine's clock, in its zone.
+/// A field's instant by the machine's clock, in its zone; `-` where there is none.
 pub(super) fn local(call: &Value, field: &str) -> String {
-    let at = call[field].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    at.map_or_else(
-        || "-".to_owned(),
-        |at| {
-            at.to_zoned_datetime(jiff::tz::TimeZone::system())
-                .strftime("%m-%d %H:%M:%S")
-                .to_string()
-        },
-    )
+    instant(call, field).unwrap_or_else(|| "-".to_owned())
+}
+
+/// A field's instant by the machine's clock, in its zone, if that is what it holds.
+pub(super) fn instant(call: &Value, field: &str) -> Option<String> {
+    let at = call[field].as_str()?.parse::<jiff::Timestamp>().ok()?;
+    let here = at.to_zoned_datetime(jiff::tz::TimeZone::system());
+    Some(here.strftime("%m-%d %H:%M:%S").to_string())
 }
 
 /// Seconds as `1:05`, `2:03:04` or `3d 4h`.
@@ -153,6 +179,17 @@ mod tests {
         assert_eq!(left(&call, "none", at(0)), "no limit");
         assert_eq!(text(&call, "agent"), "a\\u{1b}[31m");
         assert_eq!(text(&call, "none"), "-");
+    }
+
+    #[test]
+    fn what_is_said_of_a_call_fits_the_terminal() {
+        let said = "11-24 23:50:59  event_phone_call_started (webhook)";
+        let wide = format!("history    {said}\n");
+        assert_eq!(paired("history", said, 80), wide);
+        let narrow = "history    11-24 23:50:59\n           event_phone_call_started\n           (webhook)\n";
+        assert_eq!(paired("history", said, 40), narrow);
+        let id = "3065d09b-a889-54b0-f471-efe21f1df0ed";
+        assert_eq!(paired("id", id, 40), format!("id\n{id}\n"));
     }
 
     #[test]
