@@ -30,7 +30,7 @@ async fn open_call(browser: &Browser, id: &str) {
     browser.run("const f = document.querySelector('#filter'); f.value = ''; f.focus()").await;
     browser.type_in("#filter", id).await;
     browser
-        .until(&format!("document.querySelector('.row:not([hidden])').dataset.key === '{id}'"))
+        .until(&format!("document.querySelector('.row:not([hidden])')?.dataset.key === '{id}'"))
         .await;
     browser.type_in("#grid", &format!("{DOWN}{ENTER}")).await;
     browser.until("document.querySelector('#call .acts button.danger')").await;

@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
-    net::SocketAddr,
+    io::{self, BufRead as _, BufReader, Write as _},
+    net::{self, SocketAddr},
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -172,12 +172,21 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver ends its browser when it is told to stop, not when it is killed.
-        let stopped = rustix::process::Pid::from_raw(self.driver.id().cast_signed())
-            .map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
-        if stopped.is_none_or(|stopped| stopped.is_err()) {
-            self.driver.kill().ok();
-        }
+        // A browser ends with its session; a driver that is told to stop leaves it behind.
+        self.end_session().ok();
+        self.driver.kill().ok();
         self.driver.wait().ok();
+    }
+}
+
+impl Browser {
+    /// Returns once the browser has ended.
+    fn end_session(&self) -> io::Result<()> {
+        let mut stream = net::TcpStream::connect(self.addr)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let request = Request::new("DELETE", &format!("/session/{}", self.session));
+        stream.write_all(&request.bytes(self.addr))?;
+        let mut answer = [0; 64];
+        io::Read::read(&mut stream, &mut answer).map(drop)
     }
 }
