@@ -1,8 +1,12 @@
-//! The figures of the platform's side, measured and printed rather than judged:
+//! The figures of the platform's side and of the operator's, measured and printed, not judged:
 //!
 //! ```text
-//! CALLWARDEN_FIGURES=1 cargo test --test it figures -- --nocapture --test-threads 1
+//! cargo build --release
+//! CALLWARDEN_FIGURES=1 CALLWARDEN_BINARY=target/release/callwarden \
+//!     cargo test --test it figures -- --nocapture --test-threads 1
 //! ```
+
+mod operating;
 
 use std::time::Duration;
 

@@ -1,6 +1,10 @@
 //! Commands that end by themselves.
 
-use std::{ffi::OsStr, process, str};
+use std::{
+    ffi::OsStr,
+    path::{self, PathBuf},
+    process, str,
+};
 
 use super::{Home, config::FileLimit};
 
@@ -57,9 +61,16 @@ impl Output {
     }
 }
 
+/// The one that was built with the tests, or that of `$CALLWARDEN_BINARY`, for figures of a release.
+fn path() -> PathBuf {
+    let built = || env!("CARGO_BIN_EXE_callwarden").into();
+    let named = std::env::var_os("CALLWARDEN_BINARY").map_or_else(built, PathBuf::from);
+    path::absolute(named).unwrap()
+}
+
 /// The binary, its environment bare.
 pub(crate) fn binary() -> process::Command {
-    let mut command = process::Command::new(env!("CARGO_BIN_EXE_callwarden"));
+    let mut command = process::Command::new(path());
     command.env_clear().stdin(process::Stdio::null());
     command
 }
@@ -75,6 +86,6 @@ pub(super) fn limited(files: Option<FileLimit>) -> process::Command {
     let mut command = process::Command::new("/bin/sh");
     let script = format!("trap '' XFSZ; {limit} exec \"$0\" \"$@\"");
     command.env_clear().stdin(process::Stdio::null());
-    command.args(["-c", &script, env!("CARGO_BIN_EXE_callwarden")]);
+    command.args(["-c", &script]).arg(path());
     command
 }
