@@ -305,6 +305,11 @@ impl Calls {
         self.map.iter().filter_map(|entry| look(&entry.call)).collect()
     }
 
+    /// Looks at every call.
+    pub(super) fn each(&self, mut look: impl FnMut(&Call)) {
+        self.map.iter().for_each(|entry| look(&entry.call));
+    }
+
     /// Lets go of calls whose end is durable and was recorded before `before`.
     pub(super) fn forget_ended(&self, before: Wall) {
         let is_old = |entry: &Entry| {

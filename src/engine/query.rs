@@ -71,14 +71,19 @@ impl Engine {
             return self.ended_calls(filter).await;
         }
         let Some(most) = filter.limit.checked_add(1) else { return Ok(empty()) };
-        let mut places = BTreeSet::new();
-        let seen = self.0.calls.collect(|call| is_wanted(call, &filter).then(|| place(call)));
-        for place in seen {
-            places.insert(place);
-            if places.len() > most {
+        let mut places: BTreeSet<(Last<Wall>, CallId)> = BTreeSet::new();
+        self.0.calls.each(|call| {
+            let (at, id) = place(call);
+            let is_full = places.len() == most;
+            let is_beyond = |(last_at, last_id): &(_, CallId)| (*last_at, last_id) < (at, id);
+            if !is_wanted(call, &filter) || is_full && places.last().is_some_and(is_beyond) {
+                return;
+            }
+            places.insert((at, id.clone()));
+            if is_full {
                 places.pop_last();
             }
-        }
+        });
         let has_more = places.len() == most;
         let calls: Vec<_> = places
             .iter()
@@ -146,8 +151,8 @@ impl Engine {
 }
 
 /// A call's place in the list: those without deadline come last.
-fn place(call: &Call) -> (Last<Wall>, CallId) {
-    (Last(call.deadline().map(|due| due.wall)), call.id.clone())
+fn place(call: &Call) -> (Last<Wall>, &CallId) {
+    (Last(call.deadline().map(|due| due.wall)), &call.id)
 }
 
 /// `None` comes last.
@@ -171,7 +176,7 @@ fn is_wanted(call: &Call, filter: &CallFilter) -> bool {
     call.ended.is_none()
         && state.is_none_or(|state| call.state() == state)
         && agent.as_ref().is_none_or(|agent| call.facts.agent() == Some(agent))
-        && after.as_ref().is_none_or(|after| place(call) > (Last(after.at), after.id.clone()))
+        && after.as_ref().is_none_or(|after| place(call) > (Last(after.at), &after.id))
 }
 
 fn empty<T>() -> ViewPage<T> {
