@@ -1,10 +1,16 @@
 //! Tells the binary which revision and compiler it is built from (`callwarden --version`).
 
-use std::{ffi::OsStr, process::Command};
+use std::{ffi::OsStr, path::Path, process::Command};
 
 fn main() {
-    println!("cargo::rerun-if-changed=.git/HEAD");
-    println!("cargo::rerun-if-changed=.git/refs/heads");
+    // Git keeps them elsewhere in a work tree of its own, and nowhere in a tree without git: a file
+    // that is not there would have cargo build anew each time. The log changes with each commit.
+    for name in ["HEAD", "logs/HEAD"] {
+        let path = output("git", &["rev-parse", "--git-path", name]);
+        if Path::new(&path).exists() {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
     println!("cargo::rerun-if-env-changed=CALLWARDEN_REVISION");
     if std::env::var_os("CALLWARDEN_REVISION").is_none() {
         let revision = output("git", &["rev-parse", "--short=12", "HEAD"]);
