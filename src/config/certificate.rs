@@ -86,7 +86,8 @@ impl Identity {
     /// Whether the certificate is for this host.
     pub(super) fn is_for(&self, host: &str) -> bool {
         let parsed = self.0.end_entity_cert().and_then(ParsedCertificate::try_from);
-        let name = ServerName::try_from(host);
+        // A url writes an IPv6 address in brackets.
+        let name = ServerName::try_from(host.trim_matches(['[', ']']));
         match (parsed, name) {
             (Ok(parsed), Ok(name)) => verify_server_name(&parsed, &name).is_ok(),
             _ => false,
@@ -155,8 +156,8 @@ pub enum TlsError {
         /// Whether it holds a key.
         holds_key: bool,
     },
-    /// What should be a certificate is damaged.
-    #[error("{} holds a certificate that is damaged", .0.display())]
+    /// What should be a certificate is damaged, or too old a kind.
+    #[error("{} holds a certificate that is damaged, or not of X.509 version 3", .0.display())]
     NotX509(PathBuf),
     /// The key can't be had.
     #[error("the private key cannot be had")]
