@@ -170,5 +170,13 @@ async fn figures_of_the_page() {
     tell("page: 99 of 100 frames, in ms", nth(0.99));
     tell("page: longest of 600 frames, in ms", nth(1.0));
     browser.picture("figures").await;
+    drop(browser);
+    for (name, size, dark) in [("dark", (1360, 900), true), ("phone", (390, 844), false)] {
+        let browser = Browser::open(size.0, size.1, dark).await;
+        browser.go(&format!("http://{}/", daemon.admin_addr())).await;
+        browser.type_in("#token", &format!("{}{ENTER}", token())).await;
+        browser.until("document.querySelector('#shown').textContent.startsWith('10,000')").await;
+        browser.picture(&format!("figures-{name}")).await;
+    }
     daemon.stop().await;
 }
