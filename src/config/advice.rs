@@ -155,7 +155,7 @@ fn on_server(list: &mut List, server: &Server, open_files: Option<u64>) {
     if server.public_url.is_none() {
         list.hint(
             "server.public_url",
-            "`webhook install` and `doctor` need to know how the platform reaches us",
+            "how the platform reaches us is not told, so neither is the URL for its webhooks",
             "set it to the https:// address of this server",
         );
     }

@@ -22,6 +22,15 @@ pub fn amounts_to(config: &Config) -> String {
         format!(" by TLS (certificate {}, key from {})", certificate.display(), place(key))
     });
     line("webhooks", format!("on {}{tls}, {}", server.listen, proof(webhook)));
+    if let Some(url) = &server.public_url {
+        line(
+            "way in",
+            format!(
+                "{}/webhooks/talkover/{{agent_id}}/{{event}}",
+                url.as_str().trim_end_matches('/')
+            ),
+        );
+    }
     line(
         "admin",
         admin.as_ref().map_or_else(

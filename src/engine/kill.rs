@@ -12,13 +12,16 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::{Engine, desk::Lister};
-use crate::model::{
-    call::{Call, State},
-    ids::{AgentId, CallId},
-    kill::Selection,
-    operator::Order,
-    outcome::Outcome,
-    platform::Failure,
+use crate::{
+    model::{
+        call::{Call, State},
+        ids::{AgentId, CallId},
+        kill::Selection,
+        operator::Order,
+        outcome::Outcome,
+        platform::Failure,
+    },
+    telemetry::log::escaped,
 };
 
 /// How long the request that blocks new calls may wait for its turn in the quota.
@@ -139,7 +142,8 @@ impl Engine {
         }
         let id = format!("{:08x}", fastrand::u32(..));
         let matched = left.len();
-        warn!(kill.id = id, matched, ?selection, "an operator pulled the kill switch");
+        let told = selection.to_string();
+        warn!(kill.id = id, matched, selection = %escaped(&told), "an operator pulled the kill switch");
         shared.kills.remember(Kill { id: id.clone(), matched, failed: 0, left });
         let mut is_durable = true;
         for ticket in tickets {

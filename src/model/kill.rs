@@ -1,6 +1,14 @@
 //! Which calls a kill switch takes (spec §10).
 
-use super::{call::Call, ids::AgentId, operator::Order, pattern::Pattern, time::Wall};
+use std::fmt;
+
+use super::{
+    call::Call,
+    ids::{AgentId, masked},
+    operator::Order,
+    pattern::Pattern,
+    time::Wall,
+};
 
 /// What calls must have in common; one that asks for nothing takes all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +38,27 @@ impl Selection {
     }
 }
 
+impl fmt::Display for Selection {
+    /// What it asks for, with the number masked.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { agent, campaign, to, rule } = self;
+        let asked = [
+            ("agent", agent.as_ref().map(ToString::to_string)),
+            ("campaign", campaign.clone()),
+            ("to", to.as_ref().map(|to| masked(to.as_str()))),
+            ("rule", rule.clone()),
+        ];
+        let mut separator = "";
+        for (key, value) in asked {
+            if let Some(value) = value {
+                write!(f, "{separator}{key} {value}")?;
+                separator = ", ";
+            }
+        }
+        if separator.is_empty() { f.write_str("all calls") } else { Ok(()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +75,14 @@ mod tests {
         assert!(!takes(Selection { agent, ..Selection::default() }));
         assert!(!takes(Selection { rule: Some("r".to_owned()), ..Selection::default() }));
         assert!(!takes(Selection { campaign: Some("c".to_owned()), ..Selection::default() }));
+    }
+
+    #[test]
+    fn it_says_what_it_asks_for_and_no_number() {
+        assert_eq!(Selection::default().to_string(), "all calls");
+        let agent = AgentId::parse("a-1").ok();
+        let to = Pattern::new("+15550001234");
+        let told = Selection { agent, to, ..Selection::default() }.to_string();
+        assert_eq!(told, "agent a-1, to ********1234");
     }
 }

@@ -8,7 +8,10 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use crate::harness::{ConfigFile, Daemon};
+use crate::{
+    harness::{ConfigFile, Daemon, Platform},
+    seen::talking,
+};
 
 const ALERTS: &str = include_str!("../../config/alerts.yml");
 const DASHBOARD: &str = include_str!("../../config/grafana.json");
@@ -218,7 +221,38 @@ fn every_block_of_the_install_guide_is_run_or_says_why_not() {
     for name in lines.iter().filter_map(|line| line.strip_prefix("<!-- run: ")) {
         let name = name.strip_suffix(" -->").unwrap();
         let calls = [format!("step {name}\n"), format!("block {name} ")];
-        let is_run = name == "packaging/test" || calls.iter().any(|call| test.contains(call));
+        let elsewhere = ["packaging/test", "tests/run"];
+        let is_run = elsewhere.contains(&name) || calls.iter().any(|call| test.contains(call));
         assert!(is_run, "packaging/test does not run {name}");
     }
+}
+
+/// The text of the guide's one block that is run here.
+fn block_run_here() -> &'static str {
+    let (_, rest) = INSTALL.split_once("<!-- run: tests/run -->\n```sh\n").unwrap();
+    rest.split_once("\n```").unwrap().0
+}
+
+#[tokio::test]
+async fn the_guides_webhooks_bring_a_call() {
+    let sim = Platform::start().await;
+    let config = ConfigFile::new().platform(&sim).set("enforcement.reconcile_every", "0s");
+    let daemon = Daemon::start(config).await;
+    let home = daemon.home().path();
+    let text = block_run_here()
+        .replace("/etc/callwarden", home.to_str().unwrap())
+        .replace("https://warden.example.com", &format!("http://{}", daemon.addr()))
+        .replace("your-agent-id", "agent-1");
+    let binary = Path::new(env!("CARGO_BIN_EXE_callwarden")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let run = move || {
+        let mut bash = Command::new("bash");
+        bash.args(["-euo", "pipefail", "-c", &text]);
+        bash.envs([("PATH", path.as_str()), ("CALLWARDEN_CONFIG", "callwarden.toml")]).output()
+    };
+    let ran = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let call = sim.place(talking());
+    daemon.until_state(&call, "live").await;
+    daemon.stop().await;
 }
