@@ -27,7 +27,6 @@ use crate::model::{
     operator::{Order, Refused},
     platform::Row,
     policy::Policy,
-    queue::Kind,
     time::{Mono, Wall},
 };
 
@@ -339,17 +338,7 @@ impl Calls {
                 *wakeup = wanted;
                 repaired += 1;
             }
-            let waits = call.is_queued() || call.is_looked_up();
-            if waits && !self.desk.has(&call.id) {
-                let deadline = call.deadline().map_or_else(|| self.clock.now().mono, |due| due.at);
-                if call.is_queued() {
-                    self.desk.want(Kind::Repeat, deadline, &call.id);
-                }
-                if call.is_looked_up() {
-                    self.desk.look_up(Kind::Confirm, deadline, &call.id);
-                }
-                repaired += 1;
-            }
+            repaired += usize::from(self.desk.mend(call, self.clock.now().mono));
         }
         repaired
     }
@@ -440,22 +429,10 @@ impl Calls {
 
     /// Queues what is to be queued; gives back what is to leave at once.
     fn hand_on(&self, call: &Call, effects: Vec<Effect>) -> Option<Effect> {
-        use crate::model::ask::Urgency;
         let mut send = None;
         for effect in effects {
             match effect {
-                Effect::Request { deadline, first } => {
-                    let kind = if first { Kind::First } else { Kind::Repeat };
-                    self.desk.want(kind, deadline, &call.id);
-                }
-                Effect::Lookup { deadline, urgency } => {
-                    let kind = match urgency {
-                        Urgency::Stop => Kind::First,
-                        Urgency::Confirm => Kind::Confirm,
-                        Urgency::Other => Kind::Lookup,
-                    };
-                    self.desk.look_up(kind, deadline, &call.id);
-                }
+                Effect::Request { .. } | Effect::Lookup { .. } => self.desk.take(&effect, &call.id),
                 Effect::Send { .. } => send = Some(effect),
             }
         }

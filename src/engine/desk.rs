@@ -1,7 +1,8 @@
 //! What waits for the platform: end-call requests, look-ups and listings, in the order in which
 //! they leave.
 //!
-//! Filled under the calls' locks, emptied by the dispatcher. The order is [`Queue`]'s.
+//! Filled under the calls' locks, emptied by the dispatcher. What waits, in which order, and what an
+//! answer means is the model's [`desk`].
 
 use std::{
     collections::HashMap,
@@ -11,14 +12,18 @@ use std::{
 use tokio::sync::{Notify, oneshot};
 
 use crate::model::{
+    call::Call,
+    change::Effect,
+    desk::{self, Begun, Told, Turn},
     ids::CallId,
-    lookup::{Lookup, Query, Step, Sweeps},
-    queue::{Kind, Next, Queue, Share},
+    lookup::Query,
+    platform::{Failure, Page},
+    queue::{Kind, Next, Share},
     quota::Slot,
     time::Mono,
 };
 
-/// The queue, and the look-ups that have begun.
+/// The model's desk behind a lock, and those who wait for it.
 #[derive(Default)]
 pub(super) struct Desk {
     state: Mutex<State>,
@@ -27,48 +32,9 @@ pub(super) struct Desk {
 
 #[derive(Default)]
 struct State {
-    queue: Queue,
-    lookups: HashMap<CallId, Begun>,
+    desk: desk::Desk,
     /// Those who wait for leave to list, by what they list.
     listers: HashMap<u8, oneshot::Sender<Leave>>,
-    sweeps: Sweeps,
-    /// Look-ups that wait for another's page.
-    parked: HashMap<CallId, Begun>,
-    /// Confirmations under way.
-    confirming: usize,
-    /// Taken out of the queue, and not settled yet.
-    in_hand: Option<CallId>,
-}
-
-/// A look-up between two of its requests.
-#[derive(Clone)]
-pub(super) struct Begun {
-    pub(super) lookup: Lookup,
-    pub(super) kind: Kind,
-    pub(super) deadline: Mono,
-}
-
-/// What a look-up asks next.
-pub(super) enum Asks {
-    /// This.
-    For(Query),
-    /// Nothing yet: another has asked for a page that may answer.
-    Waits,
-    /// Nothing more.
-    Nothing,
-}
-
-impl State {
-    /// Look-ups that need not wait for a page any more take their turn again.
-    fn unpark(&mut self, now: Mono) {
-        let Self { parked, sweeps, .. } = self;
-        let goes_on = |_: &CallId, begun: &mut Begun| !begun.lookup.is_held(sweeps, now);
-        let unparked: Vec<_> = parked.extract_if(goes_on).collect();
-        for (id, begun) in unparked {
-            self.queue.want(begun.kind, begun.deadline, id.clone());
-            self.lookups.insert(id, begun);
-        }
-    }
 }
 
 /// Who lists.
@@ -91,63 +57,43 @@ pub(super) struct Leave {
 }
 
 impl Desk {
-    /// The call wants an end-call request.
-    pub(super) fn want(&self, kind: Kind, deadline: Mono, id: &CallId) {
-        self.state().queue.want(kind, deadline, id.clone());
+    /// The daemon starts.
+    pub(super) fn open(&self, now: Mono) {
+        self.state().desk.open(now);
+    }
+
+    /// A change asks for something.
+    pub(super) fn take(&self, effect: &Effect, id: &CallId) {
+        self.state().desk.take(effect, id);
         self.told.notify_one();
     }
 
-    /// The call wants to be looked up.
-    pub(super) fn look_up(&self, kind: Kind, deadline: Mono, id: &CallId) {
-        let mut state = self.state();
-        // A look-up that has become part of the stop waits among the stops, and nowhere else; and
-        // what was asked for another reason, before now, is no part of it.
-        state.queue.forget_lookup(id);
-        state.lookups.remove(id);
-        state.parked.remove(id);
-        state.queue.want(kind, deadline, id.clone());
-        drop(state);
-        self.told.notify_one();
-    }
-
-    /// The look-up goes on, after those that wait already.
-    pub(super) fn go_on(&self, id: &CallId, begun: Begun) {
-        let mut state = self.state();
-        state.queue.want(begun.kind, begun.deadline, id.clone());
-        state.lookups.insert(id.clone(), begun);
-        drop(state);
-        self.told.notify_one();
-    }
-
-    /// The look-up of this call that has begun as one of this kind.
-    pub(super) fn begun(&self, id: &CallId, kind: Kind) -> Option<Begun> {
-        self.state().lookups.remove(id).filter(|begun| begun.kind == kind)
-    }
-
-    /// What a look-up asks next. One that waits is kept here until then.
-    pub(super) fn next_query(&self, id: &CallId, begun: &mut Begun, now: Mono) -> Asks {
-        let mut state = self.state();
-        let waiting = state.queue.len(Kind::Confirm) + state.parked.len() + state.confirming + 1;
-        match begun.lookup.next_step(&mut state.sweeps, waiting, now) {
-            Step::Ask(query) => Asks::For(query),
-            Step::Done => Asks::Nothing,
-            Step::Wait => {
-                state.parked.insert(id.clone(), begun.clone());
-                Asks::Waits
-            }
+    /// Takes in again what the call waits for and the desk has lost; says whether it had.
+    pub(super) fn mend(&self, call: &Call, now: Mono) -> bool {
+        let mended = self.state().desk.mend(call, now);
+        if mended {
+            self.told.notify_one();
         }
+        mended
     }
 
-    /// The answer to a look-up's request is there: with `last_page` unless it told nothing. Whoever
-    /// waited for it goes on.
-    pub(super) fn heard(&self, query: &Query, last_page: Option<u32>) {
-        self.state().sweeps.heard(query, last_page);
+    /// What to do for the call that was taken out.
+    pub(super) fn turn(&self, kind: Kind, call: Option<&Call>, now: Mono) -> Turn {
+        self.state().desk.turn(kind, call, now)
+    }
+
+    /// What the answer to a look-up's request means for its call. Whoever waited for it goes on.
+    pub(super) fn answered(
+        &self,
+        id: &CallId,
+        begun: Box<Begun>,
+        query: Query,
+        answer: Result<&Page, &Failure>,
+        is_wanted: bool,
+    ) -> Told {
+        let told = self.state().desk.answered(id, begun, query, answer, is_wanted);
         self.told.notify_one();
-    }
-
-    /// Whether look-ups wait for a page.
-    pub(super) fn has_parked(&self) -> bool {
-        !self.state().parked.is_empty()
+        told
     }
 
     /// Waits for leave to ask for one page.
@@ -157,7 +103,7 @@ impl Desk {
             {
                 let mut state = self.state();
                 state.listers.insert(lister as u8, tell);
-                state.queue.want_listing(lister as u8, due);
+                state.desk.want_listing(lister as u8, due);
             }
             self.told.notify_one();
             if let Ok(leave) = told.await {
@@ -173,63 +119,38 @@ impl Desk {
 
     /// The call wants nothing any more.
     pub(super) fn forget(&self, id: &CallId) {
-        let mut state = self.state();
-        state.queue.forget(id);
-        state.lookups.remove(id);
-        state.parked.remove(id);
+        self.state().desk.forget(id);
     }
 
-    /// Whether something of the call waits, or is under way.
-    pub(super) fn has(&self, id: &CallId) -> bool {
-        let state = self.state();
-        state.queue.is_queued(id)
-            || state.queue.is_under_way(id)
-            || state.parked.contains_key(id)
-            || state.in_hand.as_ref() == Some(id)
+    /// Takes out what leaves next.
+    pub(super) fn pop(&self, listing: Option<Share>, has_listed: bool, now: Mono) -> Option<Next> {
+        self.state().desk.pop(listing, has_listed, now)
     }
 
-    /// Takes out what leaves next. A call is in hand until [`started`](Self::started) or
-    /// [`put_down`](Self::put_down). `listing` is `None` while the listings' part is used up.
-    pub(super) fn pop(&self, listing: Option<Share>, now: Mono) -> Option<Next> {
-        let mut state = self.state();
-        state.unpark(now);
-        let next = state.queue.pop(listing)?;
-        if let Next::Call(_, id) = &next {
-            state.in_hand = Some(id.clone());
-        }
-        Some(next)
-    }
-
-    /// Takes out a listing, whatever else waits.
-    pub(super) fn pop_listing(&self) -> Option<Next> {
-        self.state().queue.pop_listing()
+    /// When to look again, though nothing is told until then.
+    pub(super) fn looks_again(&self, now: Mono) -> Option<Mono> {
+        self.state().desk.looks_again(now)
     }
 
     /// What was taken out leaves.
     pub(super) fn started(&self, next: &Next) {
-        let mut state = self.state();
-        state.in_hand = None;
-        state.confirming += usize::from(is_confirmation(next));
-        state.queue.started(next);
+        self.state().desk.started(next);
     }
 
     /// What is in hand is not wanted any more.
     pub(super) fn put_down(&self) {
-        self.state().in_hand = None;
+        self.state().desk.put_down();
     }
 
     /// The request is over.
     pub(super) fn finished(&self, next: &Next) {
-        let mut state = self.state();
-        state.confirming = state.confirming.saturating_sub(usize::from(is_confirmation(next)));
-        state.queue.finished(next);
-        drop(state);
+        self.state().desk.finished(next);
         self.told.notify_one();
     }
 
     /// How many stops wait that are past their deadline.
     pub(super) fn backlog(&self, now: Mono) -> usize {
-        self.state().queue.overdue(now)
+        self.state().desk.backlog(now)
     }
 
     /// Something changed that the dispatcher may act on.
@@ -245,8 +166,4 @@ impl Desk {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn is_confirmation(next: &Next) -> bool {
-    matches!(next, Next::Call(Kind::Confirm, _))
 }

@@ -8,16 +8,14 @@ use futures_util::FutureExt as _;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
-use super::{
-    Shared,
-    desk::{Asks, Begun, Leave},
-};
+use super::{Shared, desk::Leave};
 use crate::{
     model::{
         call::Call,
         change::{Effect, Event},
+        desk::{self, Begun, Told, Turn},
         ids::{AgentId, CallId},
-        lookup::{Lookup, Query},
+        lookup::Query,
         platform::{Answer, Failure, Meter, Page, Row},
         queue::{Kind, Next},
         quota::{Poll, Slot},
@@ -27,35 +25,26 @@ use crate::{
     telemetry::liveness::Pulse,
 };
 
-/// How long past its deadline a request waits for its intent to be durable (spec §7).
-const INTENT_WAIT: Duration = Duration::from_millis(100);
 /// How long requests wait for others to be written (the quota outlives a crash), before the store
 /// is taken for slow and holds nothing back.
 const RECORD_WAIT: Duration = Duration::from_millis(100);
 /// How often the loop shows that it turns.
 const BEAT: Duration = Duration::from_secs(1);
-/// How soon to look again while look-ups wait for a page.
-const GLANCE: Duration = Duration::from_millis(100);
 /// Rows a page, the most that the platform gives.
 const PER_PAGE: u32 = 100;
-
-/// How long stops wait at start-up for the platform to tell its active calls (spec §8).
-const OPENING: Duration = Duration::from_secs(5);
 
 /// The loop that lets requests go.
 pub(crate) struct Dispatcher {
     shared: Arc<Shared>,
     requests: TaskTracker,
     pulse: Pulse,
-    /// Until then listings alone leave, unless a first pass is over before.
-    opening: Option<Mono>,
     /// The store did not write requests in time, and has not caught up since.
     store_is_slow: bool,
 }
 
 impl Dispatcher {
     pub(super) fn new(shared: Arc<Shared>, requests: TaskTracker, pulse: Pulse) -> Self {
-        Self { shared, requests, pulse, opening: None, store_is_slow: false }
+        Self { shared, requests, pulse, store_is_slow: false }
     }
 
     /// Lets requests go until told to stop; those under way go on.
@@ -63,7 +52,7 @@ impl Dispatcher {
         // Whoever waits for the requests waits for the last one that leaves here.
         let _still_runs = self.requests.token();
         if self.shared.reconciles() {
-            self.opening = Some(self.now().mono.after(OPENING));
+            self.shared.desk.open(self.now().mono);
         }
         while !stop.is_cancelled() {
             let may_leave = stop.run_until_cancelled(self.await_records()).await;
@@ -87,8 +76,8 @@ impl Dispatcher {
                 },
                 Poll::Until(at) => at.since(now.mono).min(BEAT),
             };
-            let wait = self.opening.map_or(wait, |until| wait.min(until.since(now.mono)));
-            let wait = if self.shared.desk.has_parked() { wait.min(GLANCE) } else { wait };
+            let looks_again = self.shared.desk.looks_again(now.mono);
+            let wait = looks_again.map_or(wait, |at| wait.min(at.since(now.mono)));
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.shared.desk.changed() => {}
@@ -107,18 +96,10 @@ impl Dispatcher {
         }
     }
 
-    fn pop(&mut self, now: Mono) -> Option<Next> {
-        self.opening = self.opening.filter(|until| now < *until && !self.shared.has_listed());
-        if self.opening.is_some() {
-            return self.shared.desk.pop_listing();
-        }
-        let share = self.shared.signs.listing_share();
-        let (most, span) = self.shared.tuning().quota;
-        let mut part = self.shared.listing_part();
-        part.reconfigure(share.of(most), span);
-        let may_list = part.poll(now) == Poll::Go;
-        drop(part);
-        self.shared.desk.pop(may_list.then_some(share), now)
+    fn pop(&self, now: Mono) -> Option<Next> {
+        let (share, quota) = (self.shared.signs.listing_share(), self.shared.tuning().quota);
+        let share = desk::listings_share(share, &mut self.shared.listing_part(), quota, now);
+        self.shared.desk.pop(share, self.shared.has_listed(), now)
     }
 
     /// A listing may ask for its next page.
@@ -136,27 +117,20 @@ impl Dispatcher {
 
     async fn let_go(&self, kind: Kind, id: &CallId) {
         let call = self.shared.calls.find(id);
-        let left = match call {
-            Some(call) if call.is_queued() && kind.is_stop() => self.end_call(kind, id).await,
-            Some(call) if call.is_looked_up() => {
-                let begun = self.shared.desk.begun(id, kind);
-                let begun = begun.unwrap_or_else(|| self.begin(&call, kind));
-                self.look_up(id, begun).await
+        let left = match self.shared.desk.turn(kind, call.as_ref(), self.now().mono) {
+            Turn::EndCall => self.end_call(kind, id).await,
+            Turn::LookUp(begun, query) => {
+                self.look_up(id, begun, query);
+                true
             }
-            Some(_) | None => false,
+            Turn::LookedUp(likely) => {
+                finish(&self.shared, id, Ok(likely)).await;
+                false
+            }
+            Turn::Nothing => false,
         };
         if !left {
             self.shared.desk.put_down();
-        }
-    }
-
-    fn begin(&self, call: &Call, kind: Kind) -> Begun {
-        let now = self.now().mono;
-        let (confirms, finds_ids) = (kind == Kind::Confirm, self.shared.search_finds_ids());
-        Begun {
-            lookup: Lookup::of(call, confirms, finds_ids, now),
-            kind,
-            deadline: call.deadline().map_or(now, |due| due.at),
         }
     }
 
@@ -174,33 +148,20 @@ impl Dispatcher {
 
     /// The intent to stop is durable before the request leaves, but the store holds no stop back.
     async fn await_intent(&self, id: &CallId) {
-        let Some(deadline) = self.shared.calls.find(id).and_then(|call| call.deadline()) else {
-            return;
-        };
-        let left = deadline.at.after(INTENT_WAIT).since(self.now().mono);
-        if left.is_zero() || self.shared.ledger.is_failing() {
-            return;
-        }
+        let now = self.now().mono;
+        let until = self.shared.calls.look(id, |call| desk::awaits_intent(call, now)).flatten();
+        let Some(until) = until.filter(|_| !self.shared.ledger.is_failing()) else { return };
         if let Some(ticket) = self.shared.calls.intent(id) {
             // Whether in time or not, the request leaves.
-            drop(tokio::time::timeout(left, ticket.made_durable()).await);
+            drop(tokio::time::timeout(until.since(now), ticket.made_durable()).await);
         }
     }
 
     /// One request of a call's look-up leaves.
-    async fn look_up(&self, id: &CallId, mut begun: Begun) -> bool {
-        let query = match self.shared.desk.next_query(id, &mut begun, self.now().mono) {
-            Asks::For(query) => query,
-            Asks::Waits => return false,
-            Asks::Nothing => {
-                finish(&self.shared, id, Ok(begun.lookup.likely())).await;
-                return false;
-            }
-        };
-        let slot = self.leave(&Next::Call(begun.kind, id.clone()));
+    fn look_up(&self, id: &CallId, begun: Box<Begun>, query: Query) {
+        let slot = self.leave(&Next::Call(begun.kind(), id.clone()));
         let request = Look { shared: Arc::clone(&self.shared), id: id.clone(), begun, slot };
         self.requests.spawn(request.run(query));
-        true
     }
 
     fn leave(&self, next: &Next) -> Slot {
@@ -253,14 +214,13 @@ impl EndCall {
 struct Look {
     shared: Arc<Shared>,
     id: CallId,
-    begun: Begun,
+    begun: Box<Begun>,
     slot: Slot,
 }
 
 impl Look {
     async fn run(self, query: Query) {
-        let Self { shared, id, mut begun, slot } = self;
-        let kind = begun.kind;
+        let Self { shared, id, begun, slot } = self;
         let token = shared.token.generation();
         let answered = AssertUnwindSafe(ask(&shared, &query)).catch_unwind().await;
         let (answer, meter) = answered.unwrap_or_else(|_| {
@@ -268,33 +228,14 @@ impl Look {
             (Err(Failure::Cut), Meter::default())
         });
         shared.settle(slot, answer.as_ref().err(), &meter, token);
-        shared.desk.finished(&Next::Call(kind, id.clone()));
+        shared.desk.finished(&Next::Call(begun.kind(), id.clone()));
         if let Ok(page) = &answer {
             shared.answer_others(&id, &page.rows);
         }
-        shared.desk.heard(&query, answer.as_ref().ok().map(|page| page.last_page));
-        if !shared.calls.find(&id).is_some_and(|call| call.is_looked_up()) {
-            return;
-        }
-        match answer {
-            Ok(page) => match begun.lookup.heard(&query, &page) {
-                Some(row) => {
-                    if begun.lookup.proves_ids_unsearchable() {
-                        shared.search_finds_no_ids();
-                    }
-                    finish(&shared, &id, Ok(Some(row))).await;
-                }
-                None => shared.desk.go_on(&id, begun),
-            },
-            Err(Failure::RateLimited { .. }) => {
-                begun.lookup.ask_again(query);
-                shared.desk.go_on(&id, begun);
-            }
-            // The platform does not like this question; it may like the next.
-            Err(Failure::Other { status: 400..=499, .. }) if begun.lookup.has_more() => {
-                shared.desk.go_on(&id, begun);
-            }
-            Err(failure) => finish(&shared, &id, Err(failure)).await,
+        let is_wanted = shared.calls.look(&id, Call::is_looked_up).unwrap_or_default();
+        match shared.desk.answered(&id, begun, query, answer.as_ref(), is_wanted) {
+            Told::Over(found) => finish(&shared, &id, found.map(|row| row.map(|row| *row))).await,
+            Told::Nothing => {}
         }
     }
 }
@@ -368,19 +309,7 @@ impl Shared {
         token: u64,
     ) -> bool {
         let now = self.clock.now();
-        match failure {
-            Some(Failure::RateLimited { pause }) => self.quota().refused(slot, now.mono, *pause),
-            Some(Failure::Timeout | Failure::Cut | Failure::Network) => {
-                self.quota().lost(slot, now.mono);
-            }
-            Some(
-                Failure::Unauthorized { .. }
-                | Failure::Misdirected { .. }
-                | Failure::ServerError { .. }
-                | Failure::Other { .. },
-            )
-            | None => self.quota().answered(slot, now.mono, meter),
-        }
+        self.quota().settle(slot, failure, meter, now.mono);
         self.desk.tell();
         self.signs.platform_answered(failure, meter, now);
         let Some(Failure::Unauthorized { .. }) = failure else { return false };

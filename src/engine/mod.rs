@@ -145,8 +145,6 @@ pub(crate) struct Shared {
     store: Store,
     /// Whether the store's calls are in memory; false only after a start while it failed.
     is_loaded: AtomicBool,
-    /// Whether the platform's search has not been seen to miss calls by their id (undocumented).
-    finds_ids: AtomicBool,
     /// Agents heard of by webhook.
     heard_agents: Mutex<HashSet<AgentId>>,
     client: Client,
@@ -209,7 +207,6 @@ impl Engine {
             quota: Mutex::new(Window::new(most, span)),
             listing_part: Mutex::new(Window::new(Share::Tenth.of(most), span)),
             tuning: RwLock::new(Arc::new(tuning)),
-            finds_ids: AtomicBool::new(true),
             heard_agents: Mutex::default(),
             store,
             is_loaded: AtomicBool::new(false),
@@ -309,14 +306,6 @@ impl Shared {
 
     fn set_tuning(&self, tuning: Tuning) {
         *self.tuning.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tuning);
-    }
-
-    fn search_finds_ids(&self) -> bool {
-        self.finds_ids.load(Ordering::Relaxed)
-    }
-
-    fn search_finds_no_ids(&self) {
-        self.finds_ids.store(false, Ordering::Relaxed);
     }
 
     /// Whether webhooks have told of this agent.

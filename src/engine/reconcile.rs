@@ -17,17 +17,13 @@ use crate::{
         change::Event,
         listing::{self, Pass, Passed},
         platform::{Failure, Meter, Row},
-        queue::{Next, Share},
+        queue::Next,
         time::Moment,
     },
     platform::ListQuery,
     telemetry::{liveness::Pulse, metrics::ReconcileResult},
 };
 
-/// How often the platform is asked while webhooks come late or not at all.
-const OFTEN: Duration = Duration::from_secs(15);
-/// A pass that would take longer than this at its usual share gets a larger one.
-const LONG_PASS: Duration = Duration::from_secs(120);
 /// A live call known by webhook that no listing has shown for so long is worth a warning.
 const UNLISTED: Duration = Duration::from_secs(300);
 /// How often the loop shows that it turns.
@@ -70,8 +66,7 @@ impl Reconcile {
                 () = beating(&shared, &pulse) => {}
                 () = turn => {}
             }
-            let pause =
-                if shared.signs.listing_share() == Share::Half { every.min(OFTEN) } else { every };
+            let pause = listing::pause(every, shared.signs.listing_share());
             let rest = began.after(pause).since(shared.clock.now().mono);
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -117,15 +112,15 @@ impl Shared {
             Passed::Partial => ReconcileResult::Partial,
             Passed::Failed => ReconcileResult::Failed,
         });
-        let takes = self.time_for(pass.requests());
+        let is_long = pass.is_long(self.tuning().quota);
         let unlisted = match passed {
             Passed::Complete => self.look_into_the_missing(pass, now),
             Passed::Partial | Passed::Failed => {
                 warn!(?passed, "the platform's active calls could not all be listed");
-                return self.signs.pass_failed(takes > LONG_PASS);
+                return self.signs.pass_failed(is_long);
             }
         };
-        self.signs.pass_complete(now.mono, unlisted, takes > LONG_PASS);
+        self.signs.pass_complete(now.mono, unlisted, is_long);
     }
 
     /// Tells the calls that the pass lacks; says how many no listing has ever shown.
@@ -221,12 +216,5 @@ impl Shared {
             },
         };
         self.events.tell(&changed);
-    }
-
-    /// How long so many requests take at a listing's usual share of the quota.
-    fn time_for(&self, requests: u32) -> Duration {
-        let (most, span) = self.tuning().quota;
-        let usual = Share::Tenth.of(most).max(1);
-        span.mul_f64(f64::from(requests) / f64::from(usual))
     }
 }

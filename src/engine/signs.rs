@@ -171,13 +171,8 @@ impl Signs {
     /// What part of the quota listings may use while no stop waits (spec §8).
     pub(super) fn listing_share(&self) -> Share {
         let seen = self.seen();
-        if !seen.late.is_empty() || !seen.first_by_listing.is_empty() {
-            Share::Half
-        } else if seen.passes_are_long {
-            Share::Third
-        } else {
-            Share::Tenth
-        }
+        let webhooks_fail = !seen.late.is_empty() || !seen.first_by_listing.is_empty();
+        Share::called_for(webhooks_fail, seen.passes_are_long)
     }
 
     pub(super) fn store(&self) -> (Option<StoreTrouble>, u64) {

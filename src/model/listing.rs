@@ -1,13 +1,14 @@
 //! Reconciliation: one pass over the platform's active calls, and what a row of it means for a call
 //! that we do not know (spec §8).
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use super::{
     call::Call,
     ids::{AgentId, CallId},
     platform::{Failure, Page, Row, Status},
     policy::Adopt,
+    queue::Share,
     time::Moment,
 };
 
@@ -60,6 +61,12 @@ impl Pass {
             refused: 0,
             requests: 0,
         }
+    }
+
+    /// When it began.
+    #[must_use]
+    pub fn began(&self) -> Moment {
+        self.began
     }
 
     /// The status and page to ask for next; `None` when the pass is over.
@@ -122,10 +129,13 @@ impl Pass {
         }
     }
 
-    /// How many requests it took.
+    /// Whether as many requests as it took take long at the listings' usual share of a quota of `most` a
+    /// `span`: then they get a larger one.
     #[must_use]
-    pub fn requests(&self) -> u32 {
-        self.requests
+    pub fn is_long(&self, (most, span): (u32, Duration)) -> bool {
+        const LONG: Duration = Duration::from_secs(120);
+        let usual = Share::Tenth.of(most).max(1);
+        span.mul_f64(f64::from(self.requests) / f64::from(usual)) > LONG
     }
 
     /// Whether this pass, once complete, should have shown the call and did not.
@@ -141,6 +151,14 @@ impl Pass {
         self.page = 1;
         self.tries = 0;
     }
+}
+
+/// How long after the beginning of a pass the next one begins: more often while webhooks come late
+/// or not at all.
+#[must_use]
+pub fn pause(every: Duration, share: Share) -> Duration {
+    const OFTEN: Duration = Duration::from_secs(15);
+    if share == Share::Half { every.min(OFTEN) } else { every }
 }
 
 /// Whether a call that only a row shows is taken on: it rings or was answered, and its agent is one

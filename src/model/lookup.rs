@@ -9,7 +9,7 @@ use std::{collections::VecDeque, time::Duration};
 use super::{
     call::Call,
     ids::{AgentId, CallId},
-    platform::{Page, Row, Status},
+    platform::{Failure, Page, Row, Status},
     time::{Mono, Wall},
 };
 
@@ -61,6 +61,17 @@ pub enum Step {
     Wait,
     /// Everything was asked.
     Done,
+}
+
+/// What an answer means for its look-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It showed the call.
+    Found(Box<Row>),
+    /// It did not: there is more to ask, or nothing more, and then nothing was found.
+    GoesOn,
+    /// It told nothing, and no other question would.
+    Failed(Failure),
 }
 
 /// A look-up in progress.
@@ -146,14 +157,31 @@ impl Lookup {
         self.steps.pop_front().map_or(Step::Done, Step::Ask)
     }
 
-    /// Whether it has to wait on for a page that others share.
+    /// Until when, at the latest, it has to wait for a page that others share; `None` if it has not.
     #[must_use]
-    pub fn is_held(&self, sweeps: &Sweeps, now: Mono) -> bool {
-        self.batch.is_some_and(|batch| sweeps.hold(batch, now))
+    pub fn held(&self, sweeps: &Sweeps, now: Mono) -> Option<Mono> {
+        self.batch.and_then(|batch| sweeps.hold(batch, now))
+    }
+
+    /// What follows from the answer to one of its requests.
+    pub fn take(&mut self, query: Query, answer: Result<&Page, &Failure>) -> Heard {
+        match answer {
+            Ok(page) => match self.heard(&query, page) {
+                Some(row) => Heard::Found(Box::new(row)),
+                None => Heard::GoesOn,
+            },
+            Err(Failure::RateLimited { .. }) => {
+                self.ask_again(query);
+                Heard::GoesOn
+            }
+            // The platform does not like this question; it may like the next.
+            Err(Failure::Other { status: 400..=499, .. }) if self.has_more() => Heard::GoesOn,
+            Err(failure) => Heard::Failed(failure.clone()),
+        }
     }
 
     /// The question could not be put now: it comes first next time.
-    pub fn ask_again(&mut self, query: Query) {
+    fn ask_again(&mut self, query: Query) {
         match query {
             Query::Ringing { .. } | Query::Recent { .. } => self.joined = None,
             Query::ActiveCall { .. } | Query::Search { .. } | Query::OfAgent { .. } => {
@@ -163,13 +191,12 @@ impl Lookup {
     }
 
     /// Whether there is more to ask.
-    #[must_use]
-    pub fn has_more(&self) -> bool {
+    fn has_more(&self) -> bool {
         self.batch.is_some() || !self.steps.is_empty()
     }
 
     /// What a request brought: the call's row, if it is there.
-    pub fn heard(&mut self, query: &Query, page: &Page) -> Option<Row> {
+    fn heard(&mut self, query: &Query, page: &Page) -> Option<Row> {
         let found = page.rows.iter().find(|row| self.is_same_call(row));
         if found.is_none() {
             self.id_not_found |=

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::{ids::CallId, time::Mono};
 use turns::{LOOKS, Look, TURNS, Turn};
 
-pub use turns::Share;
+pub use turns::{Opening, Share};
 
 /// At most so many requests are under way (spec §7).
 pub const MOST_UNDER_WAY: usize = 64;

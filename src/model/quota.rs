@@ -17,7 +17,10 @@ mod tests;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{platform::Meter, time::Mono};
+use super::{
+    platform::{Failure, Meter},
+    time::Mono,
+};
 use ledger::Ledger;
 use pace::{Pace, Reading};
 use pause::Pause;
@@ -135,7 +138,7 @@ impl Window {
     /// The platform answered, whatever it said but 429. A probe that is answered ends the pause,
     /// and the next one without a hint begins at 5 s again.
     pub fn answered(&mut self, slot: Slot, now: Mono, meter: &Meter) {
-        self.settle(&slot, now);
+        self.count(&slot, now);
         if let Some(pause) = &mut self.pause
             && pause.probe == Some(slot.number)
             && pause.probe_passed(now)
@@ -151,7 +154,7 @@ impl Window {
     /// refused, up to 60 s; refusals of requests that were let go before the pause extend it, but
     /// double nothing.
     pub fn refused(&mut self, slot: Slot, now: Mono, hint: Option<Duration>) {
-        self.settle(&slot, now);
+        self.count(&slot, now);
         // What was told before no longer tells anything.
         self.pace = None;
         match &mut self.pause {
@@ -165,8 +168,23 @@ impl Window {
     /// it may have arrived. A probe that is lost says nothing of the quota: the next one leaves
     /// after the same pause as an unhinted refusal brings, which is not doubled.
     pub fn lost(&mut self, slot: Slot, now: Mono) {
-        self.settle(&slot, now);
+        self.count(&slot, now);
         self.probe_lost(slot.number, now);
+    }
+
+    /// The request is over; `failure` says why it told nothing.
+    pub fn settle(&mut self, slot: Slot, failure: Option<&Failure>, meter: &Meter, now: Mono) {
+        match failure {
+            Some(Failure::RateLimited { pause }) => self.refused(slot, now, *pause),
+            Some(Failure::Timeout | Failure::Cut | Failure::Network) => self.lost(slot, now),
+            Some(
+                Failure::Unauthorized { .. }
+                | Failure::Misdirected { .. }
+                | Failure::ServerError { .. }
+                | Failure::Other { .. },
+            )
+            | None => self.answered(slot, now, meter),
+        }
     }
 
     /// The request never left after all, as it was no longer wanted; it does not count, and if it
@@ -259,7 +277,7 @@ impl Window {
     }
 
     /// From now on the request counts for one span. A slot given up before counts already.
-    fn settle(&mut self, slot: &Slot, now: Mono) {
+    fn count(&mut self, slot: &Slot, now: Mono) {
         if self.under_way.remove(&slot.number).is_some() {
             self.ledger.record(now);
         }

@@ -75,8 +75,8 @@ impl Sweeps {
         }
     }
 
-    /// Whether those that wait for this list have to wait on.
-    pub(super) fn hold(&self, batch: Batch, now: Mono) -> bool {
+    /// Until when those that wait for this list have to wait on.
+    pub(super) fn hold(&self, batch: Batch, now: Mono) -> Option<Mono> {
         match batch {
             Batch::Ringing => self.ringing.holds(now),
             Batch::Recent => self.recent.holds(now),
@@ -133,9 +133,11 @@ impl Sweep {
         Turn::Page(self.next - 1)
     }
 
-    /// Whether those that wait have to wait on.
-    fn holds(&self, now: Mono) -> bool {
-        self.is_under_way(now) || (!self.has_more() && self.is_fresh(now))
+    /// Until when those that wait have to wait on, if nothing is heard before.
+    fn holds(&self, now: Mono) -> Option<Mono> {
+        let page = self.asked.filter(|_| self.is_under_way(now)).map(|at| at.after(Self::PATIENCE));
+        let began = self.began.filter(|_| !self.has_more() && self.is_fresh(now));
+        page.or_else(|| Some(began?.after(self.spacing)))
     }
 
     fn heard(&mut self, last_page: Option<u32>) {
@@ -198,7 +200,7 @@ mod tests {
         sweep.heard(Some(1));
         let mut joined = None;
         assert_eq!(sweep.turn(&mut joined, 1, NOW), Turn::Wait);
-        assert!(sweep.holds(NOW) && !sweep.holds(later(1)));
+        assert_eq!((sweep.holds(NOW), sweep.holds(later(1))), (Some(later(1)), None));
         assert_eq!(sweep.turn(&mut joined, 1, later(1)), Turn::Page(1));
     }
 

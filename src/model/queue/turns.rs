@@ -1,5 +1,9 @@
 //! The patterns by which requests take turns.
 
+use std::time::Duration;
+
+use crate::model::time::Mono;
+
 /// What part of the requests may go to listing while no stop waits (spec §8 *Reconciliation*).
 /// While one waits, a fifth of the look-ups' tenth is listing's whatever this says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +18,17 @@ pub enum Share {
 }
 
 impl Share {
+    /// The share that the signs of the last ten minutes call for: whether webhooks came late or
+    /// calls were first seen by listing, and whether a pass takes long.
+    #[must_use]
+    pub fn called_for(webhooks_fail: bool, passes_are_long: bool) -> Self {
+        match (webhooks_fail, passes_are_long) {
+            (true, _) => Self::Half,
+            (false, true) => Self::Third,
+            (false, false) => Self::Tenth,
+        }
+    }
+
     /// This share of a quota of `most`, at least one: the size of the window that bounds what
     /// listings take of it, so that a stop that falls due finds the rest.
     #[must_use]
@@ -66,3 +81,31 @@ pub(super) const LOOKS: [Look; 5] = {
     use Look::{Confirm as C, Listing as P, Lookup as L};
     [C, C, L, C, P]
 };
+
+/// The start of the daemon: listings alone leave until a first pass is over, or 5 s have passed
+/// (spec §8 *Start-up*).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opening(Option<Mono>);
+
+impl Opening {
+    /// How long stops wait for the platform to tell its active calls.
+    const MOST: Duration = Duration::from_secs(5);
+
+    /// It begins now.
+    #[must_use]
+    pub fn begins(now: Mono) -> Self {
+        Self(Some(now.after(Self::MOST)))
+    }
+
+    /// When it is over at the latest; `None` if it is.
+    #[must_use]
+    pub fn until(&self) -> Option<Mono> {
+        self.0
+    }
+
+    /// Whether stops must wait still.
+    pub fn holds(&mut self, has_listed: bool, now: Mono) -> bool {
+        self.0 = self.0.filter(|until| now < *until && !has_listed);
+        self.0.is_some()
+    }
+}
