@@ -137,6 +137,11 @@ impl Desk {
         self.state().desk.started(next);
     }
 
+    /// What is in hand may not leave now after all: it takes its place again.
+    pub(super) fn put_back(&self, kind: Kind, call: &Call) {
+        self.state().desk.put_back(kind, call);
+    }
+
     /// What is in hand is not wanted any more.
     pub(super) fn put_down(&self) {
         self.state().desk.put_down();

@@ -137,6 +137,11 @@ impl Dispatcher {
     /// The call's turn has come: if it still wants to be stopped, its request leaves.
     async fn end_call(&self, kind: Kind, id: &CallId) -> bool {
         self.await_intent(id).await;
+        if self.shared.quota().poll(self.now().mono) != Poll::Go {
+            // Meanwhile the platform has asked for a pause.
+            self.shared.calls.look(id, |call| self.shared.desk.put_back(kind, call));
+            return false;
+        }
         let Some(changed) = self.shared.calls.change(id, &Event::Sending) else { return false };
         self.shared.events.tell(&changed);
         let Some(Effect::Send { agent, target }) = changed.send else { return false };

@@ -219,9 +219,12 @@ impl Desk {
         }
     }
 
-    /// The look-up goes on, after those that wait already.
+    /// The look-up goes on, after those that wait already. One that is part of the stop shares its
+    /// place, and the request that waits there has the deadline of now.
     fn go_on(&mut self, id: &CallId, begun: Begun) {
-        self.queue.want(begun.kind, begun.deadline, id.clone());
+        if !(begun.kind.is_stop() && self.queue.has_stop(id)) {
+            self.queue.want(begun.kind, begun.deadline, id.clone());
+        }
         self.lookups.insert(id.clone(), begun);
     }
 
@@ -257,6 +260,14 @@ impl Desk {
         self.in_hand = None;
         self.confirming += usize::from(is_confirmation(next));
         self.queue.started(next);
+    }
+
+    /// What is in hand may not leave now after all: it takes its place again.
+    pub fn put_back(&mut self, kind: Kind, call: &Call) {
+        self.in_hand = None;
+        if let Some(deadline) = call.deadline().filter(|_| call.is_queued()) {
+            self.queue.want(kind, deadline.at, call.id.clone());
+        }
     }
 
     /// What is in hand is not wanted any more.
@@ -312,3 +323,6 @@ pub fn awaits_intent(call: &Call, now: Mono) -> Option<Mono> {
     const INTENT_WAIT: Duration = Duration::from_millis(100);
     Some(call.deadline()?.at.after(INTENT_WAIT)).filter(|until| now < *until)
 }
+
+#[cfg(test)]
+mod tests;

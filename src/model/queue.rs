@@ -238,6 +238,12 @@ impl Queue {
         self.calls.contains_key(id)
     }
 
+    /// Whether the call waits for a request, or look-up, of its stop.
+    #[must_use]
+    pub fn has_stop(&self, id: &CallId) -> bool {
+        self.calls.get(id).is_some_and(|waiting| waiting.stop.is_some())
+    }
+
     /// Whether a request of the call is under way.
     #[must_use]
     pub fn is_under_way(&self, id: &CallId) -> bool {
