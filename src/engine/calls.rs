@@ -81,6 +81,13 @@ pub(super) struct Snapshot {
     pub(super) context: Option<Arc<str>>,
 }
 
+/// A call that was known by its sid alone, and what was kept beside it.
+pub(super) struct TakenOut {
+    call: Call,
+    context: Option<Arc<str>>,
+    unchecked: bool,
+}
+
 /// `server.max_calls` is reached.
 #[derive(Debug)]
 pub(super) struct Full;
@@ -173,15 +180,17 @@ impl Calls {
     }
 
     /// Joins what was known of a call under its sid alone into the call of its id.
-    pub(super) fn join(&self, id: &CallId, other: &Call, context: Option<Arc<str>>) -> Changed {
+    pub(super) fn join(&self, id: &CallId, other: &TakenOut) -> Changed {
         let mut entry = self.map.entry(id.clone()).or_insert_with(|| {
             self.unended.fetch_add(1, Ordering::Relaxed);
             self.tally.enter(State::Live);
             // Should the store fail now, nobody knows whether it has the call.
             Entry { unchecked: true, ..Entry::new(Call::new(id.clone(), self.clock.now())) }
         });
-        entry.context = entry.context.take().or(context);
-        self.alter(&mut entry, &Event::Joined(other))
+        entry.context = entry.context.take().or_else(|| other.context.clone());
+        // What the store has of it, under the sid, is part of the call of the id too.
+        entry.unchecked |= other.unchecked;
+        self.alter(&mut entry, &Event::Joined(&other.call))
     }
 
     /// To wait until the intent to stop the call is durable; `None` if it is.
@@ -191,10 +200,10 @@ impl Calls {
     }
 
     /// Takes a call out of memory, as if it had never been there.
-    pub(super) fn take_out(&self, id: &CallId) -> Option<(Call, Option<Arc<str>>)> {
-        let (_, entry) = self.map.remove(id)?;
-        self.leave(&entry.call);
-        Some((entry.call, entry.context))
+    pub(super) fn take_out(&self, id: &CallId) -> Option<TakenOut> {
+        let (_, Entry { call, context, unchecked, .. }) = self.map.remove(id)?;
+        self.leave(&call);
+        Some(TakenOut { call, context, unchecked })
     }
 
     /// Puts a call back that the store had, unless it is in memory already.
@@ -274,12 +283,12 @@ impl Calls {
         self.map.get(id).is_some_and(|entry| entry.unchecked)
     }
 
-    /// The store was asked about the call, and had `stored`: its facts are joined in, and its stop
-    /// goes on as after a restart.
-    pub(super) fn check(&self, id: &CallId, stored: Option<&Loaded>) {
+    /// The store was asked about the call, and had `stored`, perhaps under either name: their facts
+    /// are joined in, and their stop goes on as after a restart.
+    pub(super) fn check(&self, id: &CallId, stored: &[Loaded]) {
         let Some(mut entry) = self.map.get_mut(id) else { return };
         entry.unchecked = false;
-        if let Some(stored) = stored {
+        for stored in stored {
             entry.call.version = entry.call.version.max(stored.call.version);
             let context = stored.context.as_deref();
             let restored = Event::Restored { same_boot: stored.same_boot, context };

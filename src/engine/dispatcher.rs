@@ -207,8 +207,9 @@ impl EndCall {
         let fresh_token = shared.settle(slot, failure, &meter, token);
         let event = Event::Answered { answer: &answer, jitter: fastrand::f64(), fresh_token };
         // Its id may have been told meanwhile.
-        let now_known_as = shared.calls.id_of(&id);
-        if let Some(changed) = shared.calls.change(now_known_as.as_ref().unwrap_or(&id), &event) {
+        let known = shared.calls.change(&id, &event);
+        let renamed = || shared.calls.change(&shared.calls.id_of(&id)?, &event);
+        if let Some(changed) = known.or_else(renamed) {
             shared.events.tell(&changed);
         }
         shared.desk.finished(&Next::Call(kind, id));

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tracing::{debug, warn};
 
-use super::{Engine, Shared, calls::Full, recover};
+use super::{Engine, Shared, calls::Full, persist::Loaded, recover};
 use crate::{
     model::{
         change::Received,
@@ -101,11 +101,29 @@ impl Shared {
         }
         // First the alias, so that nothing begins anew under the sid meanwhile.
         self.calls.alias(sid, id);
-        let Some((call, context)) = self.calls.take_out(sid) else { return false };
-        let changed = self.calls.join(id, &call, context);
+        let Some(other) = self.calls.take_out(sid) else { return false };
+        let changed = self.calls.join(id, &other);
         self.ledger.joined_away(JoinedAway { sid: sid.clone(), id: id.clone() });
         debug!(call.id = ?id, call.sid = ?sid, "a call known by its sid has its id now");
         self.events.tell(&changed);
+        true
+    }
+
+    /// Puts a call back that the store had; says whether it was not in memory.
+    pub(super) fn restore(&self, loaded: Loaded) -> bool {
+        let Loaded { call, same_boot, context } = loaded;
+        let id = call.id.clone();
+        if let Some(sid) = call.facts.sid() {
+            self.calls.alias(sid, &id);
+        }
+        let Some(changed) = self.calls.restore(call, same_boot, context.as_deref()) else {
+            return false;
+        };
+        self.events.tell(&changed);
+        // Its id may have been told before it came back.
+        if let Some(known) = self.calls.id_of(&id) {
+            self.name(&known, &id);
+        }
         true
     }
 
@@ -118,13 +136,7 @@ impl Shared {
         match recover::read(self, id).await {
             Ok(None) => self.is_loaded(),
             Ok(Some(loaded)) => {
-                if let Some(sid) = loaded.call.facts.sid() {
-                    self.calls.alias(sid, &loaded.call.id);
-                }
-                let context = loaded.context.as_deref();
-                if let Some(changed) = self.calls.restore(loaded.call, loaded.same_boot, context) {
-                    self.events.tell(&changed);
-                }
+                self.restore(loaded);
                 true
             }
             Err(error) => {

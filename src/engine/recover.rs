@@ -33,15 +33,7 @@ pub(super) async fn everything(shared: &Shared) -> Result<(), StoreError> {
                     {
                         shared.hear_of(agent);
                     }
-                    if let Some(sid) = call.call.facts.sid() {
-                        shared.calls.alias(sid, &call.call.id);
-                    }
-                    let context = row.context.as_deref();
-                    let changed = shared.calls.restore(call.call, call.same_boot, context);
-                    loaded += usize::from(changed.is_some());
-                    if let Some(changed) = changed {
-                        shared.events.tell(&changed);
-                    }
+                    loaded += usize::from(shared.restore(call));
                 }
                 Err(error) => error!(
                     call.id = ?row.id, %error,
@@ -89,10 +81,16 @@ pub(super) async fn check<'a>(
     ids: impl IntoIterator<Item = &'a CallId>,
 ) -> Result<(), StoreError> {
     for id in ids {
-        if shared.calls.is_unchecked(id) {
-            let stored = read(shared, id).await?;
-            shared.calls.check(id, stored.as_ref());
+        if !shared.calls.is_unchecked(id) {
+            continue;
         }
+        let mut stored: Vec<_> = read(shared, id).await?.into_iter().collect();
+        // What it has may be under the sid alone.
+        let sid = shared.calls.look(id, |call| call.facts.sid().cloned()).flatten();
+        if let Some(sid) = sid.filter(|sid| sid != id) {
+            stored.extend(read(shared, &sid).await?);
+        }
+        shared.calls.check(id, &stored);
     }
     Ok(())
 }
