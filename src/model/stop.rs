@@ -167,10 +167,15 @@ impl Stop {
         }
     }
 
-    /// The stop of a call that is live again: nothing was done for it yet.
+    /// The stop of a call that is live again: nothing was done for it yet, but for a request that is
+    /// still under way.
     #[must_use]
     pub(super) fn anew(&self) -> Self {
-        Self { attempts: self.attempts, target: self.target.clone(), ..Self::default() }
+        let Self { attempts, under_way, sent, .. } = *self;
+        let sent = sent.filter(|_| under_way);
+        let next = if under_way { Next::UnderWay } else { Next::Idle };
+        let target = self.target.clone();
+        Self { attempts, target, under_way, sent, next, ..Self::default() }
     }
 
     /// Whether it leaves the call alone, though its deadline is passed, and nothing is under way.
@@ -336,9 +341,15 @@ impl Stop {
         let earliest = |a: Option<Wall>, b: Option<Wall>| a.into_iter().chain(b).min();
         let lost = earliest(self.lost, other.lost);
         let got = |stop: &Self| (stop.accepted.is_some(), stop.attempts);
+        let was_under_way = self.under_way;
         if got(other) > got(self) {
             *self = other.clone();
             self.adopted(now);
+        }
+        if was_under_way || other.under_way {
+            // One request a call: the answer to it says when the next is due.
+            self.under_way = true;
+            self.next = Next::UnderWay;
         }
         self.lost = lost;
     }

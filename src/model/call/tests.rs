@@ -6,7 +6,7 @@ use crate::model::{
     event::{CallName, Heard},
     ids::AgentId,
     outcome::Outcome,
-    platform::{Failure, Status},
+    platform::{Answer, Failure, Row, Status},
     policy::Limits,
     scene::{Scene, seconds},
 };
@@ -251,4 +251,33 @@ fn a_late_end_never_revives_a_call_and_refines_completed_alone() {
     scene.hear(EventKind::DidNotConnect);
     assert_eq!(scene.outcome(), Some(Outcome::NotConnected));
     assert_eq!(scene.wakes_in(), None);
+}
+
+/// Caught: the request's answer was awaited no more, and a second one left beside it (simulator,
+/// seed 19064).
+#[test]
+fn a_call_that_is_live_again_waits_for_the_request_that_is_under_way() {
+    let mut scene = Scene::stopping();
+    scene.hear(EventKind::Ended);
+    assert_eq!(scene.call.state(), State::Ended);
+    let row = Row {
+        id: scene.call.id.clone(),
+        sid: None,
+        agent: scene.agent.clone(),
+        to: None,
+        from: None,
+        direction: None,
+        testing: None,
+        status: Status::InProgress,
+        started_at: None,
+        created_at: None,
+        updated_at: None,
+    };
+    for _ in 0..2 {
+        scene.apply(&Event::Shown { row: &row, listing: true });
+    }
+    assert_eq!(scene.call.state(), State::Stopping);
+    assert!(scene.call.stop.is_under_way() && scene.effects.is_empty());
+    scene.answer(Answer::Accepted);
+    assert_eq!(scene.call.state(), State::Confirming);
 }
