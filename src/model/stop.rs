@@ -158,8 +158,7 @@ impl Stop {
         self.begun = Some(now.wall);
         if self.accepted.is_none() {
             // What was answered to a stop that was taken back doesn't count for this one.
-            self.answered = None;
-            self.answered_mono = None;
+            self.forget_answers();
         }
         // One request a call: the answer to one still under way says when the next is due.
         if !self.under_way {
@@ -183,11 +182,20 @@ impl Stop {
         self.begun.is_some() && self.next == Next::Idle
     }
 
-    /// Leaves the call alone: it is only observed. What is under way stays so.
+    /// Leaves the call alone: it is only observed, and what was answered so far leads to nothing.
+    /// What is under way stays so.
     pub(super) fn wait(&mut self) {
+        if self.accepted.is_none() {
+            self.forget_answers();
+        }
         if !self.under_way {
             self.next = Next::Idle;
         }
+    }
+
+    fn forget_answers(&mut self) {
+        self.answered = None;
+        self.answered_mono = None;
     }
 
     /// Takes the stop back: the deadline has moved, and no request was accepted.

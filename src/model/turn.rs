@@ -243,7 +243,8 @@ impl<'a> Turn<'a> {
         if self.call.ended.is_some() {
             return;
         }
-        if self.call.is_observed() {
+        // What was accepted is waited for, whatever a reload has made of the call since.
+        if self.call.is_observed() && self.call.stop.accepted.is_none() {
             self.call.stop.wait();
         }
         let heard = |kind| self.call.facts.times(kind).is_some();

@@ -3,11 +3,13 @@
 use super::*;
 use crate::model::{
     call::State,
+    change::Event,
     event::EventKind,
     ids::AgentId,
     outcome::{ConfirmedBy, Outcome},
     platform::Status,
-    policy::Limits,
+    policy::{Limits, Rules},
+    rule::{Action, Rule},
     scene::{Scene, seconds},
 };
 
@@ -287,4 +289,41 @@ fn a_request_leaves_by_the_policy_in_force_in_that_instant() {
     scene.policy.limits.total = Some(seconds(200));
     assert!(!scene.send(), "the policy has changed, and nobody has looked at the call since");
     assert_eq!(scene.call.state(), State::Live);
+}
+
+fn observe(scene: &mut Scene, observes: bool) {
+    let rule = Rule {
+        name: "watch".into(),
+        when: Vec::new(),
+        limits: Limits::default(),
+        own: None,
+        action: if observes { Action::Observe } else { Action::End },
+    };
+    scene.policy.rules = Rules::new(vec![rule]);
+    scene.apply(&Event::PolicyChanged { context: None });
+}
+
+/// Caught: after the restart nothing asked for its end any more, and once its rule ended calls again
+/// nothing stopped it (simulator, seed 1048).
+#[test]
+fn an_accepted_stop_is_confirmed_after_a_restart_though_its_call_was_only_observed_then() {
+    let mut scene = Scene::stopping();
+    scene.answer(Answer::Accepted);
+    observe(&mut scene, true);
+    scene.apply(&Event::Restored { same_boot: true, context: None });
+    assert!(scene.call.is_looked_up(), "its end is asked for");
+    observe(&mut scene, false);
+    scene.show(Status::InProgress);
+    assert!(scene.send(), "it goes on, and is stopped again");
+}
+
+/// Caught: it was given up as a stop that failed (simulator, seed 27145).
+#[test]
+fn a_call_that_a_reload_made_one_to_observe_is_not_given_up() {
+    let mut scene = Scene::stopping();
+    scene.answer(Answer::NotFound);
+    observe(&mut scene, true);
+    scene.pass(seconds(7_200));
+    scene.apply(&Event::Woke);
+    assert_eq!((scene.outcome(), scene.call.state()), (None, State::Observing));
 }
