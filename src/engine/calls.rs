@@ -267,6 +267,11 @@ impl Calls {
         }
     }
 
+    /// Every call in memory.
+    pub(super) fn ids(&self) -> Vec<CallId> {
+        self.map.iter().map(|entry| entry.key().clone()).collect()
+    }
+
     /// The calls without outcome: all of them must be written again after the store failed.
     pub(super) fn unended_ids(&self) -> Vec<CallId> {
         let unended = |call: &Call| call.ended.is_none();

@@ -76,8 +76,9 @@ impl Engine {
         self.requota(tuning.quota).await;
         shared.set_tuning(tuning);
         shared.calls.set_policy(policy);
-        // Those that came meanwhile too.
-        let ids = shared.calls.unended_ids();
+        // Those that came meanwhile too; and where contexts are read anew, those that are over: the
+        // platform may show one active, and its context holds then as ever.
+        let ids = if new_places { shared.calls.ids() } else { shared.calls.unended_ids() };
         for slice in ids.chunks(SLICE) {
             let contexts = shared.contexts_if(new_places, slice).await.unwrap_or_else(|error| {
                 warn!(calls = slice.len(), %error, "contexts cannot be read: they count as unknown");
@@ -92,8 +93,8 @@ impl Engine {
             }
             shared.rest(began).await;
         }
-        info!(calls = ids.len(), "the new policy has reached every live call");
-        Ok(ids.len())
+        info!(calls = live, "the new policy has reached every live call");
+        Ok(live)
     }
 
     /// Another share of the platform's quota: what was sent counts on, and what a shorter window
