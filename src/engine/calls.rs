@@ -27,6 +27,7 @@ use crate::model::{
     operator::{Order, Refused},
     platform::Row,
     policy::Policy,
+    promise::{self, Breach},
     time::{Mono, Wall},
 };
 
@@ -73,6 +74,17 @@ pub(super) struct Changed {
     pub(super) notes: Vec<Note>,
     /// The request that is to leave now.
     pub(super) send: Option<Effect>,
+    /// What the promise rules out, should it have come about.
+    pub(super) breach: Option<Breach>,
+}
+
+/// What came of comparing the calls with timer and desk.
+#[derive(Default)]
+pub(super) struct Repaired {
+    /// How many had to be told again.
+    pub(super) count: usize,
+    /// What the promise rules out, and was found.
+    pub(super) breaches: Vec<(CallId, Breach)>,
 }
 
 /// A snapshot of a call, for the store.
@@ -340,19 +352,21 @@ impl Calls {
         }
     }
 
-    /// Compares each call with what timer and desk have of it; says how many had to be told again.
-    pub(super) fn repair(&self) -> usize {
-        let policy = self.policy();
-        let mut repaired = 0;
+    /// Compares each call with what timer and desk have of it; and with the promise.
+    pub(super) fn repair(&self) -> Repaired {
+        let (policy, now) = (self.policy(), self.clock.now().mono);
+        let mut repaired = Repaired::default();
         for mut entry in self.map.iter_mut() {
             let Entry { call, wakeup, .. } = entry.value_mut();
             let wanted = call.wakeup(&policy);
             if !self.wakeups.is_armed(&call.id, wanted) {
                 self.wakeups.arm(&call.id, wanted);
                 *wakeup = wanted;
-                repaired += 1;
+                repaired.count += 1;
             }
-            repaired += usize::from(self.desk.mend(call, self.clock.now().mono));
+            repaired.count += usize::from(self.desk.mend(call, now));
+            let breach = promise::at_rest(call, now).map(|breach| (call.id.clone(), breach));
+            repaired.breaches.extend(breach);
         }
         repaired
     }
@@ -438,7 +452,8 @@ impl Calls {
             (false, false) | (true, true) => {}
         }
         self.tally.moved(&before, call);
-        Changed { call: call.clone(), ticket: None, taken, notes, send }
+        let breach = promise::of_change(&before, call, send.is_some(), wakeup, now.mono);
+        Changed { call: call.clone(), ticket: None, taken, notes, send, breach }
     }
 
     /// Queues what is to be queued; gives back what is to leave at once.

@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{calls::Changed, clock::Clock, feed::Feed, signs::Signs};
 use crate::{
     model::{
         call::Call,
         change::Note,
-        ids::masked,
+        ids::{CallId, masked},
         outcome::{Ended, Outcome},
         platform::Answer,
+        promise::Breach,
     },
-    telemetry::{log::escaped, metrics::Metrics},
+    telemetry::{
+        log::{Throttle, escaped},
+        metrics::Metrics,
+    },
 };
 
 /// Tells of changes.
@@ -22,6 +26,8 @@ pub(super) struct Events {
     pub(super) signs: Arc<Signs>,
     pub(super) clock: Clock,
     pub(super) feed: Feed,
+    /// Of log lines about what must never be.
+    pub(super) breaches: Throttle,
 }
 
 impl Events {
@@ -30,7 +36,21 @@ impl Events {
         for note in &changed.notes {
             self.note(&changed.call, note);
         }
+        if let Some(breach) = changed.breach {
+            self.breached(&changed.call.id, breach);
+        }
         self.feed.changed(&changed.call);
+    }
+
+    /// Something has come about that the promise rules out: counted, told, and lived with.
+    pub(super) fn breached(&self, id: &CallId, breach: Breach) {
+        self.metrics.invariant_violated(breach);
+        if let Some(count) = self.breaches.admit(self.clock.now().mono) {
+            error!(
+                call.id = %escaped(id.as_str()), invariant = breach.name(), count,
+                "something happened that must never happen: please report it with this log"
+            );
+        }
     }
 
     fn note(&self, call: &Call, note: &Note) {
@@ -140,7 +160,7 @@ fn tell_of_the_end(call: &Call, ended: &Ended, refined: Option<Outcome>) {
     let to = to.as_deref().unwrap_or_default();
     let outcome = ended.outcome.name();
     match ended.reason {
-        Some(reason) => tracing::error!(
+        Some(reason) => error!(
             call.id = %id, call.to = to, outcome, reason = reason.name(),
             "the stop failed: end this call at the platform by hand"
         ),
@@ -151,5 +171,68 @@ fn tell_of_the_end(call: &Call, ended: &Ended, refined: Option<Outcome>) {
             call.overrun_s = ended.overrun.map(|overrun| overrun.as_secs_f64()),
             "the call is over"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        engine::calls::Calls,
+        model::{
+            event::{CallName, Details, EventKind, Heard},
+            health::Vitals,
+            policy::{Enforcement, Limits, Policy, Rules},
+            time::{Moment, Mono, Wall},
+        },
+    };
+
+    #[test]
+    fn what_must_never_be_is_counted_and_nothing_stops() {
+        let start = Moment { wall: Wall(1_700_000_000_000_000), mono: Mono(90_000_000_000) };
+        let clock = Clock::standing_at(start);
+        let minute = Duration::from_secs(60);
+        let policy = Policy {
+            limits: Limits { total: Some(minute), ..Limits::default() },
+            rules: Rules::default(),
+            enforcement: Enforcement { confirm_within: minute, give_up_after: minute },
+            max_age: minute,
+        };
+        let shared = (Arc::default(), Arc::default(), Arc::default());
+        let calls = Calls::new(policy, 1, clock.clone(), shared.0, shared.1, shared.2);
+        let events = Events {
+            metrics: Arc::default(),
+            signs: Arc::default(),
+            clock: clock.clone(),
+            feed: Feed::new(clock.clone()),
+            breaches: Throttle::default(),
+        };
+        let violations = |name| {
+            let text = events.metrics.encode(&Vitals::well());
+            let line = format!("callwarden_invariant_violations_total{{name=\"{name}\"}} ");
+            let count = text.lines().find_map(|known| known.strip_prefix(&line));
+            count.expect("the series is there from the start").to_owned()
+        };
+        let id = CallId::parse("call").unwrap();
+        let heard = Heard {
+            kind: EventKind::Started,
+            call: CallName::Id(id.clone()),
+            agent: None,
+            time: None,
+            details: Details::default(),
+        };
+        let Ok(changed) = calls.hear(&id, &heard, None, false) else { panic!("there is room") };
+        events.tell(&changed);
+        // The timer has not looked for ten seconds.
+        clock.set(start.after(minute + Duration::from_secs(10)));
+        for (id, breach) in calls.repair().breaches {
+            events.breached(&id, breach);
+        }
+        assert_eq!(violations("overdue_without_stop"), "1");
+        events.tell(&Changed { breach: Some(Breach::EarlyRequest), ..changed });
+        assert_eq!(violations("early_request"), "1");
+        assert_eq!(violations("no_wakeup"), "0");
     }
 }

@@ -221,6 +221,7 @@ impl Engine {
                 signs: Arc::clone(&signs),
                 clock: clock.clone(),
                 feed: Feed::new(clock.clone()),
+                breaches: Throttle::default(),
             },
             kills: Kills::default(),
             blocking: tokio::sync::Mutex::default(),

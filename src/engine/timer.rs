@@ -152,9 +152,12 @@ impl Timer {
             self.set_all_anew(now);
         }
         let repaired = self.shared.calls.repair();
-        if repaired > 0 {
-            warn!(repaired, "calls whose timer was lost were armed again");
-            (0..repaired).for_each(|_| self.shared.metrics.timer_repaired());
+        if repaired.count > 0 {
+            warn!(repaired = repaired.count, "calls whose timer was lost were armed again");
+            (0..repaired.count).for_each(|_| self.shared.metrics.timer_repaired());
+        }
+        for (id, breach) in &repaired.breaches {
+            self.shared.events.breached(id, *breach);
         }
     }
 

@@ -299,6 +299,11 @@ impl Facts {
         !self.times.is_empty()
     }
 
+    /// When the platform last contradicted an end.
+    pub(super) fn reopened(&self) -> Option<Wall> {
+        self.reopened
+    }
+
     /// How the call ended, if it did. Ends that the platform has contradicted since are none.
     #[must_use]
     pub fn end(&self) -> Option<End> {

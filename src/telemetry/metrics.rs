@@ -14,10 +14,10 @@ use prometheus_client::{
 use self::labels::{WEBHOOK_RESULTS, known, webhook_event};
 pub use self::{
     derived::Build,
-    labels::{EndCallResult, Invariant, ReconcileResult},
+    labels::{EndCallResult, ReconcileResult},
 };
 use super::process::Process;
-use crate::model::{health::Vitals, time::Wall, view::OUTCOMES};
+use crate::model::{health::Vitals, promise::Breach, time::Wall, view::OUTCOMES};
 
 mod derived;
 mod labels;
@@ -180,8 +180,8 @@ impl Metrics {
     }
 
     /// Something happened that the promise rules out.
-    pub fn invariant_violated(&self, invariant: Invariant) {
-        let labels = [("name", invariant.name())];
+    pub fn invariant_violated(&self, breach: Breach) {
+        let labels = [("name", breach.name())];
         self.invariant_violations.get_or_create(&labels).inc();
     }
 
@@ -226,8 +226,8 @@ impl Metrics {
         for result in ReconcileResult::ALL {
             touch(&self.reconcile, [("result", result.name())]);
         }
-        for invariant in Invariant::ALL {
-            touch(&self.invariant_violations, [("name", invariant.name())]);
+        for breach in Breach::ALL {
+            touch(&self.invariant_violations, [("name", breach.name())]);
         }
     }
 

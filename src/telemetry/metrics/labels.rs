@@ -122,17 +122,3 @@ label! {
         Failed "failed",
     }
 }
-
-label! {
-    /// `name` of `callwarden_invariant_violations_total`: what the promise rules out (spec §1).
-    Invariant {
-        /// A call past its deadline without a stop under way.
-        OverdueWithoutStop "overdue_without_stop",
-        /// An end-call request before its call's deadline.
-        EarlyRequest "early_request",
-        /// A call that is not over and has no wake-up.
-        NoWakeup "no_wakeup",
-        /// A second outcome for a call that the platform did not show active again.
-        SecondOutcome "second_outcome",
-    }
-}
