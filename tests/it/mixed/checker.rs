@@ -1,4 +1,5 @@
-//! The one judge of a run: predicates over its history, which know nothing of how it came about.
+//! The one judge of a run: a history is brought into the form that `tests/promise` judges, as it
+//! judges the simulator's worlds.
 //!
 //! What is excused is in the history itself: a call is late for as long as it takes, but it must be
 //! stopped; nothing else is excused but what the comments here say and why.
@@ -7,7 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use callwarden::sim::Micros;
 
-use super::history::{Entry, History, What};
+use super::{
+    history::{Entry, History, What},
+    promise::{self, Instant, Life, Window},
+};
 
 /// Webhooks show times in milliseconds, cut.
 const CUT: Micros = 1_000;
@@ -25,21 +29,19 @@ pub(crate) struct Breach {
 /// Every breach that a history holds.
 pub(crate) fn judge(history: &History) -> Vec<Breach> {
     let run = Run::of(history);
-    let predicates: [(&'static str, Predicate); 5] = [
-        ("every call that outstayed is stopped", Run::unstopped),
-        ("none is left", Run::left),
-        ("none is stopped early", Run::early),
-        ("first requests leave by deadline", Run::out_of_order),
-        ("no window holds more than the quota", Run::over_quota),
+    let (lives, end) = (run.lives(), run.ended.cast_signed());
+    let found = [
+        ("every call that outstayed is stopped", promise::unstopped(&lives, end)),
+        ("none is left", promise::left(&lives, end)),
+        ("none is stopped early", promise::early(&lives, CUT.cast_signed())),
+        ("first requests leave by deadline", run.out_of_order()),
+        ("no window holds more than the quota", run.over_quota()),
     ];
-    let breaches = predicates.into_iter().flat_map(|(predicate, breaks)| {
-        breaks(&run).into_iter().map(move |detail| Breach { predicate, detail })
+    let breaches = found.into_iter().flat_map(|(predicate, details)| {
+        details.into_iter().map(move |detail| Breach { predicate, detail })
     });
     breaches.collect()
 }
-
-/// What breaks a sentence of the promise.
-type Predicate = fn(&Run) -> Vec<String>;
 
 /// A history, indexed.
 #[derive(Debug, Default)]
@@ -115,39 +117,19 @@ impl Run {
         self.calls.iter().filter_map(|(id, told)| Some((id, told, told.started? + self.limit)))
     }
 
-    /// A call that was on at its deadline and did not end by itself, without a request that the
-    /// platform took.
-    fn unstopped(&self) -> Vec<String> {
-        let outstayed = self.deadlines().filter(|(_, told, deadline)| {
-            let by_itself = told.ended.is_some_and(|(_, by_request)| !by_request);
-            *deadline < self.ended && !by_itself && told.ended.is_none_or(|(at, _)| at >= *deadline)
-        });
-        let unstopped =
-            outstayed.filter(|(_, told, _)| !told.requests.iter().any(|(_, taken)| *taken));
-        unstopped.map(|(id, ..)| format!("{id}: no request of ours was taken")).collect()
-    }
-
-    /// A call past its deadline at the end of the run.
-    fn left(&self) -> Vec<String> {
-        let left = self
-            .deadlines()
-            .filter(|(_, told, deadline)| told.ended.is_none() && *deadline < self.ended);
-        left.map(|(id, _, deadline)| {
-            format!("{id}: alive {} ms past its deadline", (self.ended - deadline) / 1_000)
-        })
-        .collect()
-    }
-
-    /// A request before the deadline, or for a call that never rang.
-    fn early(&self) -> Vec<String> {
-        let calls = self.calls.iter().flat_map(|(id, told)| {
-            let deadline = told.started.map_or(Micros::MAX, |at| at + self.limit);
-            let early = told.requests.iter().filter(move |(at, _)| at + CUT < deadline);
-            early.map(move |(at, _)| {
-                format!("{id}: asked to end {} ms early", (deadline - at) / 1_000)
-            })
-        });
-        calls.collect()
+    fn lives(&self) -> Vec<Life> {
+        let at = |at: Micros| Instant::try_from(at).expect("this side of the year 290000");
+        let life = |(id, told): (&String, &Told)| {
+            let due = told.started.map(|started| at(started + self.limit));
+            Life {
+                id: id.clone(),
+                due_from: due,
+                due_by: due,
+                ended: told.ended.map(|(ended, by_request)| (at(ended), by_request)),
+                requests: told.requests.iter().map(|(when, taken)| (at(*when), *taken)).collect(),
+            }
+        };
+        self.calls.iter().map(life).collect()
     }
 
     /// A first request that came before that of a call whose deadline was earlier, and that had
@@ -183,16 +165,16 @@ impl Run {
         breaches
     }
 
-    /// A window of the quota's length in which more requests arrived.
+    /// Windows of the quota's length in which more requests arrived.
     fn over_quota(&self) -> Vec<String> {
+        let mut window = Window::default();
         let mut breaches = Vec::new();
         let mut over_until = 0;
-        for (nth, from) in self.arrivals.iter().enumerate() {
-            let within = self.arrivals[nth..].iter().take_while(|at| **at < from + self.span);
-            let within = within.count();
-            if within > self.quota && *from >= over_until {
-                over_until = from + self.span;
-                breaches.push(format!("{within} requests in the window from {from}"));
+        for at in &self.arrivals {
+            let within = window.arrives(i64::try_from(*at).unwrap(), self.span.cast_signed());
+            if within > self.quota && *at >= over_until {
+                over_until = at + self.span;
+                breaches.push(format!("{within} requests in the window up to {at}"));
             }
         }
         breaches

@@ -7,6 +7,8 @@
 mod checker;
 mod history;
 mod planted;
+#[path = "../../promise/mod.rs"]
+mod promise;
 mod run;
 
 use history::History;
