@@ -6,7 +6,7 @@ use std::time::Duration;
 use callwarden::model::{
     event::{EventKind, Heard},
     platform::{Row, Status},
-    policy::{Limits, Policy},
+    policy::Limits,
     time::{Moment, Wall},
 };
 
@@ -21,27 +21,35 @@ pub(crate) struct Mark {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Told {
     events: Vec<(EventKind, Mark)>,
-    doubted: Vec<(EventKind, Wall)>,
+    pub doubted: Vec<(EventKind, Wall)>,
     seen: Option<Mark>,
     row_started: Option<Mark>,
     row_answered: Option<Mark>,
-    unproven: bool,
+    /// Nothing but an event that is too old has told of it.
+    pub unproven: bool,
     /// When a row last said that it rings.
     pub rang: Option<i64>,
 }
 
 impl Told {
-    pub(crate) fn hear(&mut self, heard: &Heard, now: Moment, policy: &Policy) {
+    /// `is_overdue` says whether the deadline is passed by what was told.
+    pub(crate) fn hear(
+        &mut self,
+        heard: &Heard,
+        now: Moment,
+        max_age: Duration,
+        is_overdue: impl Fn(&Self) -> bool,
+    ) {
         let is_new = self.seen.is_none();
         self.see(now);
         let arrival = mark(now.wall, now);
-        let oldest = now.wall.before(policy.max_age);
+        let oldest = now.wall.before(max_age);
         let newest = now.wall.after(Duration::from_secs(60));
         let own = heard.time.filter(|at| (oldest..=newest).contains(at));
         let overdue = |at: Mark| {
-            let mut with = self.clone();
+            let mut with = Self { unproven: false, ..self.clone() };
             with.events.push((heard.kind, at));
-            with.by_limits(&policy.limits, true).is_some_and(|at| at <= now.mono.0)
+            is_overdue(&with)
         };
         let too_soon = |at: &Wall| {
             let is_doubted = self.doubted.contains(&(heard.kind, *at));
@@ -148,7 +156,7 @@ impl Told {
         Some(from.mono + i64::try_from(limits.ringing?.as_micros()).unwrap())
     }
 
-    fn started(&self) -> Option<Mark> {
+    pub(crate) fn started(&self) -> Option<Mark> {
         self.first(EventKind::Started).or(self.row_started)
     }
 

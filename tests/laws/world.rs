@@ -183,7 +183,11 @@ impl<'p> World<'p> {
             self.saved = self.call.clone().map(|call| (call, self.told.clone(), self.witness));
         }
         match event {
-            Event::Heard(heard) => self.told.hear(heard, now, policy),
+            Event::Heard(heard) => {
+                let deadline = |told: &Told| told.deadline(&policy.limits);
+                let is_overdue = |told: &Told| deadline(told).is_some_and(|at| at <= now.mono.0);
+                self.told.hear(heard, now, policy.max_age, is_overdue);
+            }
             Event::LookedUp { found: Ok(Some(row)), .. } => self.told.show(row, now),
             _ => {}
         }

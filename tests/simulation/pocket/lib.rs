@@ -1,0 +1,4 @@
+//! The model alone.
+
+#[path = "../../../src/model/mod.rs"]
+pub mod model;

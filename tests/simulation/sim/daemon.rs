@@ -1,0 +1,253 @@
+//! The daemon in memory: what the engine holds, without its locks and loops.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use callwarden::model::{
+    call::Call,
+    desk::{Begun, Desk},
+    ids::{AgentId, CallId},
+    listing::Pass,
+    lookup::Query,
+    operator::Act,
+    queue::{Kind, Share},
+    quota::{Slot, Window},
+    time::{Moment, Mono, Wall},
+};
+
+use super::{laws::Books, post::Hook, rules::Plan, scenario::Scenario, store::Batch};
+
+/// One life of the daemon, from its start until it is killed.
+pub(super) struct Daemon {
+    /// Which life this is: what belongs to an earlier one is dropped.
+    pub(super) life: u64,
+    pub(super) started: Mono,
+    pub(super) calls: BTreeMap<CallId, Kept>,
+    /// By the provider's sid, the id of the call.
+    pub(super) aliases: HashMap<CallId, CallId>,
+    pub(super) timers: BTreeSet<(Mono, CallId)>,
+    pub(super) plan: Plan,
+    pub(super) desk: Desk,
+    pub(super) quota: Window,
+    /// The listings' part of it.
+    pub(super) part: Window,
+    /// The stop whose intent is awaited, and until when.
+    pub(super) awaiting: Option<(Kind, CallId, Mono)>,
+    pub(super) under_way: BTreeMap<u64, Sent>,
+    pub(super) sent: u64,
+    /// The token in use, by its number.
+    pub(super) token: u64,
+    pub(super) token_changed: u64,
+    pub(super) lister: Lister,
+    pub(super) has_listed: bool,
+    pub(super) passes_are_long: bool,
+    /// When webhooks came late, or calls were first seen by listing.
+    pub(super) webhooks_failed: VecDeque<Mono>,
+    pub(super) dirty: BTreeSet<CallId>,
+    /// Sids, and the ids that their calls go by now.
+    pub(super) joined_away: Vec<(CallId, CallId)>,
+    pub(super) requests: Vec<Wall>,
+    pub(super) waiters: Vec<Waiter>,
+    pub(super) writing: Option<Batch>,
+    pub(super) is_failing: bool,
+    pub(super) is_loaded: bool,
+    /// Requests that left and are not written, and how many there may be as the store knows.
+    pub(super) unwritten: u32,
+    pub(super) most_unwritten: u32,
+    /// The same, where the store does not know it yet.
+    pub(super) allows_unwritten: Option<u32>,
+    /// Until when requests wait for others to be written.
+    pub(super) awaits_record: Option<Mono>,
+    pub(super) store_is_slow: bool,
+    /// Calls that the policy in force has yet to reach.
+    pub(super) reloading: BTreeSet<CallId>,
+    /// Whether it reads contexts at new places.
+    pub(super) reads_anew: bool,
+    /// Both clocks, when last compared.
+    pub(super) followed: Moment,
+    /// When a request last could not leave because of the quota.
+    pub(super) held: Mono,
+    /// When a request last waited for its intent.
+    pub(super) waited: Mono,
+    /// Until when the last 429 forbids requests.
+    pub(super) forbidden: Mono,
+    /// Whether a first request, and a look-up, waited when the next request was chosen.
+    pub(super) waits: (bool, bool),
+    /// The same of the last requests that left, and whether each was one.
+    pub(super) shares: VecDeque<[(bool, bool); 2]>,
+    /// When the dispatcher is to look again.
+    pub(super) turn_at: Option<i64>,
+    /// Calls that began in this life, by webhook, listing or from the store.
+    pub(super) entered: i64,
+    pub(super) outcomes: i64,
+    pub(super) reopened: i64,
+}
+
+/// A call and what is kept beside it.
+pub(super) struct Kept {
+    pub(super) call: Call,
+    pub(super) saved: u64,
+    pub(super) intended: u64,
+    pub(super) wakeup: Option<Mono>,
+    pub(super) unchecked: bool,
+    /// Its context's text, until it is durable.
+    pub(super) context: Option<Arc<str>>,
+    /// Until when a look-up of it was under way.
+    pub(super) busy_until: Mono,
+    /// When its end was recorded, in this life.
+    pub(super) over_since: Mono,
+    pub(super) books: Books,
+}
+
+/// A request under way.
+pub(super) struct Sent {
+    pub(super) slot: Slot,
+    pub(super) token_changed: u64,
+    pub(super) ask: Ask,
+}
+
+/// What is asked of the platform.
+pub(super) enum Ask {
+    EndCall { id: CallId, kind: Kind, agent: AgentId, target: CallId },
+    Look { id: CallId, begun: Box<Begun>, query: Query },
+    List { part: Slot, status: &'static str, page: u32 },
+}
+
+/// How far the listing has got.
+pub(super) enum Lister {
+    Rests {
+        until: Mono,
+    },
+    /// For leave to ask for its next page.
+    Waits(Pass),
+    Asks(Pass),
+}
+
+/// Whoever waits for a call to be durable.
+pub(super) struct Waiter {
+    pub(super) id: CallId,
+    pub(super) what: Waits,
+    pub(super) patience: Mono,
+}
+
+/// What is answered then.
+pub(super) enum Waits {
+    Hook(Hook),
+    Order(Act),
+}
+
+/// The only thing that lists here.
+pub(super) const RECONCILE: u8 = 0;
+
+impl Daemon {
+    /// How long signs of failing webhooks count.
+    const RECENT: Duration = Duration::from_secs(600);
+
+    pub(super) fn new(life: u64, now: Moment, plan: Plan, scenario: &Scenario) -> Self {
+        let (most, span) = scenario.quota;
+        let mut desk = Desk::default();
+        desk.open(now.mono);
+        Self {
+            life,
+            started: now.mono,
+            calls: BTreeMap::new(),
+            aliases: HashMap::new(),
+            timers: BTreeSet::new(),
+            plan,
+            desk,
+            quota: Window::new(most, span),
+            part: Window::new(Share::Tenth.of(most), span),
+            awaiting: None,
+            under_way: BTreeMap::new(),
+            sent: 0,
+            token: 0,
+            token_changed: 0,
+            lister: Lister::Rests { until: now.mono },
+            has_listed: false,
+            passes_are_long: false,
+            webhooks_failed: VecDeque::new(),
+            dirty: BTreeSet::new(),
+            joined_away: Vec::new(),
+            requests: Vec::new(),
+            waiters: Vec::new(),
+            writing: None,
+            is_failing: false,
+            is_loaded: false,
+            unwritten: 0,
+            most_unwritten: 0,
+            allows_unwritten: None,
+            awaits_record: None,
+            store_is_slow: false,
+            reloading: BTreeSet::new(),
+            reads_anew: false,
+            followed: now,
+            held: now.mono,
+            waited: Mono(i64::MIN),
+            forbidden: Mono(i64::MIN),
+            waits: (false, false),
+            shares: VecDeque::new(),
+            turn_at: None,
+            entered: 0,
+            outcomes: 0,
+            reopened: 0,
+        }
+    }
+
+    /// The part of the quota that listings may use.
+    pub(super) fn share(&mut self, now: Mono) -> Share {
+        let recent = now.before(Self::RECENT);
+        while self.webhooks_failed.front().is_some_and(|at| *at < recent) {
+            self.webhooks_failed.pop_front();
+        }
+        Share::called_for(!self.webhooks_failed.is_empty(), self.passes_are_long)
+    }
+
+    /// The call that goes by this name now.
+    pub(super) fn known_as<'a>(&'a self, id: &'a CallId) -> &'a CallId {
+        let alias = || self.aliases.get(id).unwrap_or(id);
+        if self.calls.contains_key(id) { id } else { alias() }
+    }
+
+    pub(super) fn call(&self, id: &CallId) -> Option<&Call> {
+        self.calls.get(id).map(|kept| &kept.call)
+    }
+
+    /// Begins a call in memory.
+    pub(super) fn admit(&mut self, id: &CallId, now: Moment) {
+        self.entered += 1;
+        self.calls.insert(id.clone(), Kept::new(Call::new(id.clone(), now), Books::default()));
+    }
+
+    /// Takes a call out of memory, as if it had never been there.
+    pub(super) fn take_out(&mut self, id: &CallId) -> Option<Kept> {
+        let kept = self.calls.remove(id)?;
+        self.disarm(&kept);
+        self.desk.forget(id);
+        Some(kept)
+    }
+
+    fn disarm(&mut self, kept: &Kept) {
+        if let Some(at) = kept.wakeup {
+            self.timers.remove(&(at, kept.call.id.clone()));
+        }
+    }
+}
+
+impl Kept {
+    pub(super) fn new(call: Call, books: Books) -> Self {
+        Self {
+            saved: 0,
+            intended: 0,
+            wakeup: None,
+            unchecked: false,
+            context: None,
+            busy_until: Mono(i64::MIN),
+            over_since: Mono(i64::MIN),
+            call,
+            books,
+        }
+    }
+}

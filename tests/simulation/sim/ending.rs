@@ -1,0 +1,64 @@
+//! What must hold when a world ends: judged by what the platform saw, as any history is.
+
+use callwarden::model::{call::Call, rule::Action};
+
+use super::{
+    MINUTE, Time,
+    laws::{is_nameless, micros},
+    promise::{self, Life},
+    rules::{self, Plan},
+    scenario::Fault,
+    world::World,
+};
+
+impl World {
+    /// A call as the platform saw it, for the judge of all histories.
+    fn life(&self, nth: usize) -> Life {
+        let call = &self.calls[nth];
+        let plans = &self.scenario.policies;
+        let is_ordered = self.scenario.has(Fault::Operator) || self.scenario.has(Fault::KillSwitch);
+        let times_are_true = self.clock.is_true && !self.scenario.has(Fault::OldTime);
+        let earliest = plans.iter().flat_map(Plan::all_limits);
+        let earliest =
+            earliest.filter_map(|limits| rules::earliest(&limits, call.rings, call.answered));
+        let longest = plans.iter().map(Plan::longest).max().unwrap_or_default();
+        let by_itself = call.ends_by_itself == call.ends;
+        Life {
+            id: call.id.as_str().to_owned(),
+            due_from: earliest.min().filter(|_| times_are_true && !is_ordered).or(Some(Time::MIN)),
+            due_by: Some(call.rings + micros(longest)).filter(|_| !self.is_left_alone(&call.id)),
+            ended: (call.ends <= self.time).then_some((call.ends, !by_itself)),
+            requests: self.truth.requests.get(&nth).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Whether the call ended so long ago that our books must know.
+    pub(super) fn has_long_ended(&self, nth: usize) -> bool {
+        self.calls[nth].is_over(self.time - 20 * MINUTE)
+    }
+
+    /// When the world ends, nothing is left open.
+    pub(super) fn nothing_is_left_open(&mut self) {
+        let lives: Vec<_> = (0..self.calls.len()).map(|nth| self.life(nth)).collect();
+        let unstopped = promise::unstopped(&lives, self.time);
+        let found = [
+            ("no call outlives its limit", promise::left(&lives, self.time)),
+            ("every call that outstays is stopped", unstopped),
+            ("no request is early, by what the platform saw", promise::early(&lives, 0)),
+        ];
+        for (law, details) in found {
+            if let Some(detail) = details.into_iter().next() {
+                self.record.broken(law, || detail);
+            }
+        }
+        let Some(daemon) = &self.daemon else { return };
+        let is_open = |call: &Call| {
+            let goes_on = self.index.get(&call.id).is_none_or(|nth| !self.has_long_ended(*nth));
+            let is_left_alone = call.action() == Action::Observe && goes_on;
+            call.ended.is_none() && !is_nameless(call) && !is_left_alone
+        };
+        if let Some(kept) = daemon.calls.values().find(|kept| is_open(&kept.call)) {
+            self.record.broken("every call gets an outcome", || format!("{:?}", kept.call));
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Listing: what `engine/reconcile` does.
+
+use callwarden::model::{
+    change::Event,
+    listing::{self, Pass, Passed},
+    platform::{Meter, Row},
+    policy::Adopt,
+    queue::Next,
+    quota::Slot,
+};
+
+use super::{
+    daemon::{Lister, RECONCILE},
+    laws,
+    platform::Brought,
+    world::World,
+};
+
+/// A request of a listing that is over.
+pub(super) struct Leave {
+    pub(super) part: Slot,
+    pub(super) status: &'static str,
+    pub(super) page: u32,
+}
+
+impl World {
+    /// Begins a pass when one is due.
+    pub(super) fn list(&mut self) {
+        let now = self.now();
+        let Some(daemon) = &mut self.daemon else { return };
+        let Lister::Rests { until } = daemon.lister else { return };
+        if until <= now.mono {
+            daemon.lister = Lister::Waits(Pass::new(now));
+            daemon.desk.want_listing(RECONCILE, now.mono);
+            let trusted = self.lists_are_true();
+            self.truth.pass_begins(trusted, self.time);
+        }
+    }
+
+    /// The pass that waits for leave, and the page it wants.
+    pub(super) fn waiting_lister(&mut self) -> Option<(Pass, &'static str, u32)> {
+        let daemon = self.daemon.as_mut()?;
+        let Lister::Waits(pass) = &daemon.lister else { return None };
+        let (status, page) = pass.next_page()?;
+        Some((pass.clone(), status, page))
+    }
+
+    /// A page came, or could not be had.
+    pub(super) fn listed(&mut self, leave: Leave, brought: Brought) {
+        let now = self.now();
+        let Brought::Page(answer) = brought else { return };
+        self.finished(&Next::Listing(RECONCILE));
+        let Some(daemon) = &mut self.daemon else { return };
+        daemon.part.answered(leave.part, now.mono, &Meter::default());
+        let resting = Lister::Rests { until: now.mono };
+        let Lister::Asks(mut pass) = std::mem::replace(&mut daemon.lister, resting) else { return };
+        self.record.tell(self.time, || format!("listed {} page {}", leave.status, leave.page));
+        match &answer {
+            Ok(page) => {
+                for row in &page.rows {
+                    let first = pass.shows(row);
+                    self.take_listed(row, first);
+                }
+                pass.heard(page);
+            }
+            Err(failure) => pass.failed(failure),
+        }
+        let Some(daemon) = &mut self.daemon else { return };
+        if pass.next_page().is_some() {
+            daemon.lister = Lister::Waits(pass);
+            daemon.desk.want_listing(RECONCILE, now.mono);
+        } else {
+            self.conclude(&pass);
+        }
+    }
+
+    fn conclude(&mut self, pass: &Pass) {
+        let is_complete = pass.passed() == Passed::Complete;
+        let trusted = is_complete && self.lists_are_true();
+        let Some(daemon) = &self.daemon else { return };
+        if is_complete {
+            let lacking = daemon.calls.values().filter(|kept| pass.lacks(&kept.call));
+            let lacking: Vec<_> = lacking.map(|kept| kept.call.id.clone()).collect();
+            for id in lacking {
+                self.record.sometimes("a call was missing in a listing");
+                self.alter(&id, &Event::Unlisted);
+            }
+        }
+        let Some(daemon) = &mut self.daemon else { return };
+        daemon.has_listed = true;
+        daemon.passes_are_long = pass.is_long(self.scenario.quota);
+        let now = self.clock.now(self.time).mono;
+        let share = daemon.share(now);
+        let until = pass.began().mono.after(listing::pause(self.scenario.reconcile_every, share));
+        daemon.lister = Lister::Rests { until };
+        let passes = self.truth.pass_ends(trusted, self.time);
+        let time_of = |at| self.clock.time_of(at);
+        laws::of_listing(daemon, &self.calls, passes, time_of, &mut self.record);
+    }
+
+    fn take_listed(&mut self, row: &Row, first: bool) {
+        if let Some(sid) = &row.sid {
+            if self.daemon.as_ref().is_some_and(|daemon| daemon.calls.contains_key(sid)) {
+                self.fetch(&row.id);
+            }
+            self.name(&row.id, sid);
+        }
+        let shown = Event::Shown { row, listing: first };
+        if self.alter(&row.id, &shown).is_some() {
+            return;
+        }
+        if row.status.is_over() || !self.fetch(&row.id) || self.alter(&row.id, &shown).is_some() {
+            return;
+        }
+        if !listing::is_adopted(row, &Adopt::All, |_| true) {
+            return;
+        }
+        let now = self.now();
+        let Some(daemon) = &mut self.daemon else { return };
+        daemon.admit(&row.id, now);
+        if daemon.has_listed {
+            daemon.webhooks_failed.push_back(now.mono);
+        }
+        self.alter(&row.id, &Event::Shown { row, listing: true });
+    }
+}

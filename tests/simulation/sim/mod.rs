@@ -1,0 +1,53 @@
+//! A world around the real `model`: a platform, its webhooks, a store, two clocks, and chance. One
+//! seed is one world; nothing else decides what happens in it.
+//!
+//! | file | is |
+//! |---|---|
+//! | `scenario` | what a seed draws: the policy, the calls, which faults and how often |
+//! | `world` | time: the agenda, the loop, the two phases |
+//! | `life` | the true calls: when they ring, are answered, end |
+//! | `platform` | the answers to our requests, and what may be wrong with them |
+//! | `post` | webhooks: lost, doubled, late, repeated until we answer 2xx |
+//! | `daemon`, `changes`, `requests`, `listing`, `store`, `operators` | the engine's part, played plainly |
+//! | `rules`, `fields` | policies, and what they come to by the sentences of the spec |
+//! | `laws`, `ending` | what must hold after each event, and in the end |
+//! | `books`, `truth` | what that is held against |
+//! | `record` | the trace, its hash, and the rare paths that were reached |
+//! | `shrink` | the least world that still breaks the law |
+
+mod books;
+mod changes;
+mod daemon;
+mod ending;
+mod fields;
+mod laws;
+mod life;
+mod listing;
+mod operators;
+mod platform;
+mod post;
+#[path = "../../promise/mod.rs"]
+mod promise;
+pub(crate) mod record;
+#[path = "../../laws/reference.rs"]
+mod reference;
+mod requests;
+mod rules;
+pub(crate) mod scenario;
+pub(crate) mod shrink;
+mod store;
+mod truth;
+mod world;
+
+pub(crate) use record::Report;
+pub(crate) use scenario::{Fault, Shape};
+
+/// True time, in microseconds since the world began.
+type Time = i64;
+const SECOND: Time = 1_000_000;
+const MINUTE: Time = 60 * SECOND;
+
+/// Lives through the world of a seed.
+pub(crate) fn run(shape: &Shape) -> Report {
+    world::World::new(shape).run()
+}

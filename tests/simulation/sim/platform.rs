@@ -1,0 +1,236 @@
+//! The platform's side of a request: what it does, what it answers, and what becomes of that on the
+//! way back.
+
+use std::time::Duration;
+
+use callwarden::model::{
+    ids::{AgentId, CallId},
+    lookup::Query,
+    platform::{Answer, Failure, Page, Row, Status},
+};
+
+use super::{
+    SECOND, Time,
+    daemon::Ask,
+    life::TrueCall,
+    scenario::Fault,
+    world::{Coming, World},
+};
+
+/// A request on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Wire {
+    token: u64,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    EndCall { agent: AgentId, target: CallId },
+    Look(Query),
+    List { status: &'static str, page: u32 },
+}
+
+/// What it brought.
+#[derive(Debug)]
+pub(super) enum Brought {
+    EndCall(Answer),
+    Page(Result<Page, Failure>),
+}
+
+/// How long we wait for an answer.
+const TIMEOUT: Time = 10 * SECOND;
+/// How far back a lagging list shows things.
+const LAG: Time = 25 * SECOND;
+
+impl Wire {
+    pub(super) fn of(ask: &Ask, token: u64) -> Self {
+        let what = match ask {
+            Ask::EndCall { agent, target, .. } => {
+                What::EndCall { agent: agent.clone(), target: target.clone() }
+            }
+            Ask::Look { query, .. } => What::Look(query.clone()),
+            Ask::List { status, page, .. } => What::List { status, page: *page },
+        };
+        Self { token, what }
+    }
+
+    fn fails(&self, failure: Failure) -> Brought {
+        match self.what {
+            What::EndCall { .. } => Brought::EndCall(Answer::Failed(failure)),
+            What::Look(_) | What::List { .. } => Brought::Page(Err(failure)),
+        }
+    }
+}
+
+impl World {
+    /// Carries a request to the platform.
+    pub(super) fn carry(&mut self, life: u64, number: u64, wire: Wire) {
+        if self.strikes(Fault::Unreachable) {
+            let brought = Box::new(wire.fails(Failure::Network));
+            return self.expect_in(1_000, Coming::Answer(life, number, brought));
+        }
+        let takes = self.rng.i64(1_000..200_000);
+        self.expect_in(takes, Coming::Arrives(life, number, Box::new(wire)));
+    }
+
+    /// A request arrives: the platform acts, and answers.
+    pub(super) fn arrives(&mut self, life: u64, number: u64, wire: &Wire) {
+        let (most, span) = self.scenario.quota;
+        let span = Time::try_from(span.as_micros()).unwrap_or(Time::MAX);
+        let counts = self.lives_on(life);
+        let seen = if counts { self.truth.request_arrives(self.time, span) } else { 0 };
+        if seen > most as usize {
+            self.record.broken("no window holds more requests than the quota", || {
+                format!("{seen} requests in {span} us, at most {most} may be")
+            });
+        }
+        let brought = self.refuse(wire).unwrap_or_else(|| match &wire.what {
+            What::EndCall { agent, target } => {
+                let answer = self.end(agent, target);
+                if let Some(nth) = self.index.get(target) {
+                    let taken = answer == Answer::Accepted;
+                    self.truth.requests.entry(*nth).or_default().push((self.time, taken));
+                }
+                Brought::EndCall(answer)
+            }
+            What::Look(query) => Brought::Page(Ok(self.look(query))),
+            What::List { status, page } => {
+                Brought::Page(Ok(self.page_of(*page, |row| Status::read(status) == row.status)))
+            }
+        });
+        let mut takes = self.rng.i64(1_000..400_000);
+        if self.strikes(Fault::SlowAnswer) {
+            takes = self.rng.i64(0..2 * TIMEOUT);
+        }
+        let (takes, brought) = if takes >= TIMEOUT {
+            (TIMEOUT, wire.fails(Failure::Timeout))
+        } else if self.strikes(Fault::LostAnswer) {
+            (takes, wire.fails(Failure::Cut))
+        } else {
+            (takes, brought)
+        };
+        self.expect_in(takes, Coming::Answer(life, number, Box::new(brought)));
+    }
+
+    /// What the platform answers without looking at the call.
+    fn refuse(&mut self, wire: &Wire) -> Option<Brought> {
+        let failure = if wire.token != self.token {
+            Failure::Unauthorized { status: 401 }
+        } else if self.strikes(Fault::TooMany) {
+            let pause = self.rng.bool().then(|| Duration::from_secs(self.rng.u64(0..60)));
+            Failure::RateLimited { pause }
+        } else if self.strikes(Fault::ServerError) {
+            Failure::ServerError { status: [500, 502, 503, 504][self.rng.usize(0..4)] }
+        } else if self.strikes(Fault::Html) {
+            Failure::Misdirected { status: [200, 302, 404][self.rng.usize(0..3)] }
+        } else {
+            return None;
+        };
+        Some(wire.fails(failure))
+    }
+
+    fn end(&mut self, agent: &AgentId, target: &CallId) -> Answer {
+        let now = self.time;
+        let nth = self.index.get(target).copied();
+        let nth = nth.filter(|nth| self.calls[*nth].agent == *agent);
+        let Some(nth) = nth.filter(|nth| self.calls[*nth].exists(now)) else {
+            return Answer::NotFound;
+        };
+        if self.strikes(Fault::FalseNotFound) {
+            return Answer::NotFound;
+        }
+        if self.calls[nth].is_over(now) {
+            return Answer::NotActive;
+        }
+        if self.strikes(Fault::FalseNotActive) {
+            self.truth.lies_about(nth);
+            return Answer::NotActive;
+        }
+        if !self.strikes(Fault::IdleHangUp) {
+            let at = now + self.rng.i64(SECOND / 10..2 * SECOND);
+            self.end_at(nth, at);
+        }
+        Answer::Accepted
+    }
+
+    /// The call ends then, unless it ends before.
+    fn end_at(&mut self, nth: usize, at: Time) {
+        if self.calls[nth].ends > at {
+            self.calls[nth].ends = at;
+            self.expect_at(at, Coming::Ends(nth));
+        }
+    }
+
+    fn look(&mut self, query: &Query) -> Page {
+        let is_numbered = |row: &Row, phone: &str| {
+            row.to.as_deref() == Some(phone) || row.from.as_deref() == Some(phone)
+        };
+        match query {
+            Query::ActiveCall { agent, phone } => {
+                let (time, tells) = (self.time, true);
+                let calls = self.calls.iter().filter(|call| call.exists(time));
+                let rows = calls.map(|call| (call.row(time, tells), call.rings));
+                let active = |(row, _): &(Row, Time)| {
+                    !row.status.is_over()
+                        && row.agent.as_ref() == Some(agent)
+                        && is_numbered(row, phone)
+                };
+                let started = |(row, rings): (Row, Time)| Row {
+                    started_at: (rings <= time).then(|| super::life::wall(rings)),
+                    ..row
+                };
+                Page { rows: rows.filter(active).map(started).collect(), ..Page::default() }
+            }
+            Query::Ringing { page } => self.page_of(*page, |row| row.status == Status::Ringing),
+            Query::Recent { page } => self.page_of(*page, |_| true),
+            Query::Search { text, page } => {
+                let finds_ids = !self.scenario.has(Fault::UnsearchableId);
+                self.page_of(*page, |row| {
+                    (finds_ids && row.id.as_str() == &**text)
+                        || row.sid.as_ref().is_some_and(|sid| sid.as_str() == &**text)
+                        || is_numbered(row, text)
+                })
+            }
+            Query::OfAgent { agent, page } => {
+                let agent = agent.clone();
+                let mut page = self.page_of(*page, |_| true);
+                page.rows.retain(|row| row.agent.as_ref().is_none_or(|known| *known == agent));
+                page
+            }
+        }
+    }
+
+    /// One page of the calls that `fits`.
+    fn page_of(&mut self, page: u32, fits: impl Fn(&Row) -> bool) -> Page {
+        let lags = self.strikes(Fault::LaggingList);
+        let as_of = if lags { self.time - self.rng.i64(0..LAG) } else { self.time };
+        let calls = self.calls.iter().filter(|call| call.exists(as_of));
+        let mut rows: Vec<_> = calls.map(|call| TrueCall::row(call, as_of, true)).collect();
+        rows.retain(|row| fits(row));
+        if self.scenario.newest_first {
+            rows.reverse();
+        }
+        if self.strikes(Fault::MissingRow) && !rows.is_empty() {
+            rows.remove(self.rng.usize(0..rows.len()));
+        }
+        if self.strikes(Fault::RowWithoutAgent) {
+            rows.iter_mut().for_each(|row| row.agent = None);
+        }
+        let last_page = u32::try_from(rows.len().div_ceil(self.scenario.per_page)).unwrap().max(1);
+        let from = (page as usize - 1) * self.scenario.per_page;
+        let rows = rows.into_iter().skip(from).take(self.scenario.per_page).collect();
+        Page { rows, last_page, unreadable: 0 }
+    }
+
+    /// Whether lists show things as they are: rows may slip between pages while calls come and go.
+    pub(super) fn lists_are_true(&self) -> bool {
+        if self.scenario.calls > self.scenario.per_page {
+            return false;
+        }
+        self.is_healed()
+            || ![Fault::LaggingList, Fault::MissingRow]
+                .iter()
+                .any(|fault| self.scenario.has(*fault))
+    }
+}

@@ -1,0 +1,90 @@
+//! Webhooks on their way to us.
+
+use callwarden::model::{
+    event::{CallName, Details, EventKind, Heard},
+    time::Wall,
+};
+
+use super::{
+    MINUTE, SECOND, Time,
+    life::wall,
+    scenario::Fault,
+    world::{Coming, World},
+};
+
+/// A webhook.
+#[derive(Clone, Debug)]
+pub(super) struct Hook {
+    pub(super) heard: Heard,
+    /// Whose it is.
+    pub(super) call: usize,
+    /// How often it was delivered.
+    tries: u32,
+}
+
+impl World {
+    /// Something happened in a call: its webhook is sent.
+    pub(super) fn post(&mut self, nth: usize, kind: EventKind, at: Time) {
+        let call = self.calls[nth].clone();
+        let (id, sid, agent) = (call.id, call.sid, call.agent);
+        let name = match self.rng.u8(0..3) {
+            _ if self.strikes(Fault::SidAlone) => CallName::Sid(sid),
+            0 => CallName::Both { id, sid },
+            _ => CallName::Id(id),
+        };
+        let time = if self.strikes(Fault::TimelessHook) {
+            None
+        } else if self.strikes(Fault::OldTime) {
+            Some(Wall(wall(at).0 - self.rng.i64(0..200 * MINUTE)))
+        } else {
+            Some(wall(at))
+        };
+        let agent = (!self.strikes(Fault::HookWithoutAgent)).then_some(agent);
+        let mut tells = || !self.strikes(Fault::SparseHook);
+        let details = Details {
+            to: tells().then_some(call.to),
+            from: call.from.filter(|_| tells()),
+            direction: tells().then(|| call.direction.into()),
+            campaign: call.campaign.filter(|_| tells()).map(Into::into),
+            testing: call.testing.filter(|_| tells()),
+            context: call.context.filter(|_| tells()),
+            ended_reason: None,
+        };
+        let hook =
+            Hook { heard: Heard { kind, call: name, agent, time, details }, call: nth, tries: 0 };
+        if self.strikes(Fault::LostHook) {
+            self.record.tell(self.time, || format!("lost: {}", Self::describe(&hook.heard)));
+            return;
+        }
+        let copies = if self.strikes(Fault::DoubledHook) { 2 } else { 1 };
+        for _ in 0..copies {
+            let late = self.strikes(Fault::LateHook);
+            let takes =
+                if late { self.rng.i64(0..6 * MINUTE) } else { self.rng.i64(20_000..800_000) };
+            self.expect_in(takes, Coming::Hook(Box::new(hook.clone())));
+        }
+    }
+
+    /// A webhook is delivered.
+    pub(super) fn deliver(&mut self, hook: Hook) {
+        if self.daemon.is_none() || self.is_asleep() {
+            return self.repeat_hook(hook);
+        }
+        if hook.heard.kind.ends_call() && !self.calls[hook.call].is_over(self.time) {
+            self.truth.lies_about(hook.call);
+        }
+        self.ingest(hook);
+    }
+
+    /// It was not taken: the platform tries three times more.
+    pub(super) fn repeat_hook(&mut self, hook: Hook) {
+        let wait = match hook.tries {
+            0 => 10 * SECOND,
+            1 => 30 * SECOND,
+            2 => 90 * SECOND,
+            _ => return,
+        };
+        let hook = Hook { tries: hook.tries + 1, ..hook };
+        self.expect_in(wait, Coming::Hook(Box::new(hook)));
+    }
+}
