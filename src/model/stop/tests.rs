@@ -137,7 +137,7 @@ fn a_429_keeps_its_place() {
 fn a_token_read_anew_is_tried_at_once() {
     let mut scene = Scene::stopping();
     let answer = &Answer::Failed(Failure::Unauthorized { status: 401 });
-    scene.apply(&crate::model::change::Event::Answered { answer, jitter: 1.0, fresh_token: true });
+    scene.apply(&Event::Answered { answer, jitter: 1.0, fresh_token: true });
     assert!(scene.call.is_queued());
 }
 
@@ -234,10 +234,10 @@ fn a_stop_taken_back_is_not_given_up() {
 fn a_call_has_one_request_under_way() {
     let mut scene = Scene::stopping();
     scene.policy.limits.total = Some(seconds(61));
-    scene.apply(&crate::model::change::Event::Woke);
+    scene.apply(&Event::Woke);
     assert_eq!(scene.call.state(), State::Live);
     scene.pass(seconds(2));
-    scene.apply(&crate::model::change::Event::Woke);
+    scene.apply(&Event::Woke);
     assert_eq!(scene.call.state(), State::Stopping);
     assert!(!scene.call.is_queued() && !scene.send());
     scene.fail(Failure::Cut);
@@ -249,7 +249,7 @@ fn a_call_has_one_request_under_way() {
 fn an_end_before_the_2xx_of_a_stop_taken_back_is_refined_to_stopped() {
     let mut scene = Scene::stopping();
     scene.policy.limits.total = Some(seconds(90));
-    scene.apply(&crate::model::change::Event::Woke);
+    scene.apply(&Event::Woke);
     scene.hear(EventKind::Ended);
     assert_eq!(scene.outcome(), Some(Outcome::Raced));
     scene.answer(Answer::Accepted);
@@ -262,7 +262,7 @@ fn a_stop_taken_back_for_a_near_deadline_keeps_its_intent() {
     let mut scene = Scene::stopping();
     scene.fail(Failure::Network);
     scene.policy.limits.total = Some(Duration::from_millis(60_400));
-    scene.apply(&crate::model::change::Event::Woke);
+    scene.apply(&Event::Woke);
     assert_eq!(scene.call.state(), State::Live);
     assert_eq!(scene.wakes_in(), Some(Duration::from_millis(400)));
 }
@@ -275,7 +275,7 @@ fn a_request_that_waited_for_its_turn_leaves_only_if_it_is_still_due() {
     scene.show(Status::InProgress);
     assert!(scene.call.is_queued());
     scene.policy.limits.total = Some(seconds(200));
-    scene.apply(&crate::model::change::Event::Woke);
+    scene.apply(&Event::Woke);
     assert!(!scene.send());
     assert_eq!(scene.wakes_in(), scene.deadline_in());
 }

@@ -97,8 +97,7 @@ impl Books {
             | Event::PolicyChanged { .. }
             | Event::Joined(_)
             | Event::Sending
-            | Event::Unlisted
-            | Event::LookupDropped => {}
+            | Event::Unlisted => {}
         }
     }
 
