@@ -60,6 +60,8 @@ async fn requests(shared: &Shared) -> Result<(), StoreError> {
     let sent = shared.store.requests_since(now.wall.before(span)).await?;
     let unwritten = shared.store.unwritten_requests().await?;
     let written = sent.iter().map(|at| now.mono_of(at.after(ON_ITS_WAY)));
+    // Another crash must not forget them: this life has them on record.
+    (0..unwritten).for_each(|_| shared.ledger.request(now.wall));
     let unwritten = std::iter::repeat_n(now.mono, unwritten.try_into().unwrap_or(usize::MAX));
     shared.quota().restore(now.mono, written.chain(unwritten));
     shared.ledger.allow_unwritten(quota::most_unwritten(most));
