@@ -289,6 +289,10 @@ impl World {
         let since = now.wall.before(span);
         let sent = self.store.requests.iter().filter(|at| **at >= since);
         let sent = sent.map(|at| now.mono_of(at.after(Duration::from_secs(1))));
+        // Another crash must not forget them: this life has them on record.
+        let on_record = std::iter::repeat_n(now.wall, self.store.unwritten as usize);
+        daemon.requests.extend(on_record);
+        daemon.unwritten += self.store.unwritten;
         let unwritten = std::iter::repeat_n(now.mono, self.store.unwritten as usize);
         daemon.quota.restore(now.mono, sent.chain(unwritten).collect::<Vec<_>>());
         let most = quota::most_unwritten(most);
