@@ -141,7 +141,8 @@ impl World {
     /// Wakes the calls that are due.
     pub(super) fn wake(&mut self) {
         let now = self.now().mono;
-        while let Some(daemon) = &mut self.daemon
+        while !self.record.is_broken()
+            && let Some(daemon) = &mut self.daemon
             && let Some((at, id)) = daemon.timers.first().cloned()
             && at <= now
         {
