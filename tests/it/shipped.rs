@@ -239,16 +239,16 @@ async fn the_guides_webhooks_bring_a_call() {
     let config = ConfigFile::new().platform(&sim).set("enforcement.reconcile_every", "0s");
     let daemon = Daemon::start(config).await;
     let home = daemon.home().path();
-    let text = block_run_here()
+    let binary = Path::new(env!("CARGO_BIN_EXE_callwarden")).parent().unwrap();
+    let block = block_run_here()
         .replace("/etc/callwarden", home.to_str().unwrap())
         .replace("https://warden.example.com", &format!("http://{}", daemon.addr()))
         .replace("your-agent-id", "agent-1");
-    let binary = Path::new(env!("CARGO_BIN_EXE_callwarden")).parent().unwrap();
-    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let text = format!("PATH={}:$PATH\n{block}", binary.display());
     let run = move || {
         let mut bash = Command::new("bash");
         bash.args(["-euo", "pipefail", "-c", &text]);
-        bash.envs([("PATH", path.as_str()), ("CALLWARDEN_CONFIG", "callwarden.toml")]).output()
+        bash.env("CALLWARDEN_CONFIG", "callwarden.toml").output()
     };
     let ran = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
     assert!(ran.status.success(), "{ran:?}");

@@ -49,6 +49,7 @@ struct Run {
     limit: Micros,
     quota: usize,
     span: Micros,
+    timeout: Micros,
     ended: Micros,
     calls: BTreeMap<String, Told>,
     /// When each request arrived.
@@ -64,17 +65,21 @@ struct Told {
     heard: Option<Micros>,
     /// When each end-call request arrived, and whether the platform took it.
     requests: Vec<(Micros, bool)>,
+    /// When look-ups of it arrived that the platform left without an answer.
+    hung: Vec<Micros>,
 }
 
 impl Run {
     fn of(history: &History) -> Self {
         let mut run = Self::default();
         let mut of_call = HashMap::new();
+        let mut look_ups = HashMap::new();
         for Entry { at, what } in &history.0 {
             let at = *at;
             match what {
-                What::Began { limit, quota, span } => {
+                What::Began { limit, quota, span, timeout } => {
                     (run.limit, run.quota, run.span) = (*limit, *quota, *span);
+                    run.timeout = *timeout;
                 }
                 What::CallStarted { call } => run.call(call).started = Some(at),
                 What::CallEnded { call, by_request } => {
@@ -83,17 +88,26 @@ impl Run {
                 What::WebhookAcked { call, event, .. } if event == "event_phone_call_started" => {
                     run.call(call).heard.get_or_insert(at);
                 }
-                What::RequestReceived { request, call, .. } => {
+                What::RequestReceived { request, endpoint, call } => {
                     run.arrivals.push(at);
-                    if let Some(call) = call {
-                        let requests = &mut run.call(call).requests;
-                        of_call.insert(*request, (call.clone(), requests.len()));
-                        requests.push((at, false));
+                    match call {
+                        Some(call) if endpoint == "end-call" => {
+                            let requests = &mut run.call(call).requests;
+                            of_call.insert(*request, (call.clone(), requests.len()));
+                            requests.push((at, false));
+                        }
+                        Some(call) => drop(look_ups.insert(*request, (call.clone(), at))),
+                        None => {}
                     }
                 }
-                What::RequestAnswered { request, handled, .. } => {
+                What::RequestAnswered { request, handled, status } => {
                     if let Some((call, nth)) = of_call.get(request) {
                         run.call(call).requests[*nth].1 = *handled == Some(200);
+                    }
+                    if let Some((call, asked)) = look_ups.remove(request)
+                        && status.is_none()
+                    {
+                        run.call(&call).hung.push(asked);
                     }
                 }
                 What::Ended => run.ended = at,
@@ -133,7 +147,8 @@ impl Run {
     }
 
     /// A first request that came before that of a call whose deadline was earlier, and that had
-    /// waited by then: one heard of in time.
+    /// waited by then: one heard of in time. A call has one request at a time (spec §7), so one whose
+    /// look-up was under way, and got no answer, waits for the time-out.
     fn out_of_order(&self) -> Vec<String> {
         let first = |told: &Told| told.requests.first().map(|(at, _)| *at);
         let asked =
@@ -155,6 +170,10 @@ impl Run {
                 served += 1;
             }
             let in_time = told.heard.is_some_and(|heard| heard + OVERTAKES < *due);
+            let held = |asked: &Micros| *asked <= *due && *at < asked + self.timeout + OVERTAKES;
+            if told.hung.iter().any(held) {
+                continue;
+            }
             if let Some((before, their_due)) = latest.filter(|(_, theirs)| *theirs > *due + CUT)
                 && in_time
             {

@@ -1,6 +1,6 @@
 //! The history of a run: what happened outside the daemon, as JSON lines in order of time.
 
-use std::{fs, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
 use callwarden::sim::{Call, Control, EndedBy, Micros, RequestRecord};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,8 @@ pub(crate) enum What {
         quota: usize,
         /// … of this length.
         span: Micros,
+        /// `platform.timeout`.
+        timeout: Micros,
     },
     /// A call began to ring.
     CallStarted { call: String },
@@ -34,7 +36,7 @@ pub(crate) enum What {
     WebhookSent { delivery: u64, call: String, event: String },
     /// It was answered 2xx.
     WebhookAcked { delivery: u64, call: String, event: String },
-    /// A request arrived at the platform.
+    /// A request arrived at the platform: about this call, if it is about one.
     RequestReceived { request: u64, endpoint: String, call: Option<String> },
     /// It was answered; `handled` is what the platform made of it, whatever it told.
     RequestAnswered { request: u64, status: Option<u16>, handled: Option<u16> },
@@ -65,9 +67,16 @@ impl History {
         // Its user sets webhooks up by other methods; the daemon asks, and ends calls.
         let is_ours =
             |request: &RequestRecord| request.method == "GET" || request.endpoint == "end-call";
+        let of_number: HashMap<String, String> =
+            sim.calls().into_iter().map(|call| (digits(&call.to), call.id)).collect();
         for request in sim.requests().into_iter().filter(is_ours) {
             let (seq, endpoint) = (request.seq, request.endpoint.to_owned());
-            let received = What::RequestReceived { request: seq, endpoint, call: request.call };
+            let looked_up = || {
+                let (_, number) = request.path.split_once("/active-call/")?;
+                of_number.get(&digits(number.trim_start_matches("%2B"))).cloned()
+            };
+            let call = request.call.clone().or_else(looked_up);
+            let received = What::RequestReceived { request: seq, endpoint, call };
             self.note(request.at, received);
             let (status, handled) = (request.status, request.handled);
             // What was never answered took its effect, if any, when it came.
@@ -105,4 +114,8 @@ impl History {
         let text = fs::read_to_string(path).unwrap();
         Self(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
     }
+}
+
+fn digits(number: &str) -> String {
+    number.chars().filter(char::is_ascii_digit).collect()
 }

@@ -13,7 +13,7 @@ const LIMIT: Micros = 10 * SECOND;
 /// Twenty calls, one a second, each stopped at its deadline; two requests a second at most.
 fn good() -> History {
     let mut history = History::default();
-    history.note(0, What::Began { limit: LIMIT, quota: 2, span: SECOND });
+    history.note(0, What::Began { limit: LIMIT, quota: 2, span: SECOND, timeout: 2 * SECOND });
     for nth in 0..20 {
         let (id, at) = (call(nth), nth * SECOND);
         let event = || "event_phone_call_started".to_owned();
@@ -118,6 +118,19 @@ fn a_later_deadline_served_first_is_found() {
     // Its request comes 3 s late, when those of 10 and 11 have come.
     stop(&mut history, 9, 12 * SECOND + LIMIT + 500_000);
     assert_found(history, "first requests leave by deadline", "call-09");
+}
+
+#[test]
+fn a_call_whose_look_up_got_no_answer_may_come_a_time_out_later_and_no_more() {
+    for (asked, is_excused) in [(9 * SECOND + LIMIT - 200_000, true), (7 * SECOND + LIMIT, false)] {
+        let mut history = without_stop(good(), 9);
+        let (request, endpoint) = (900, "active-call".to_owned());
+        history.note(asked, What::RequestReceived { request, endpoint, call: Some(call(9)) });
+        let unanswered = What::RequestAnswered { request, status: None, handled: None };
+        history.note(asked, unanswered);
+        stop(&mut history, 9, 10 * SECOND + LIMIT + 1_100_000);
+        assert_eq!(judge(&sorted(history)).is_empty(), is_excused, "asked at {asked}");
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ const SEED: u64 = 4;
 const CALLS: u64 = 1_000;
 const PLACED_WITHIN: Duration = Duration::from_secs(45);
 const LIMIT: Duration = Duration::from_secs(6);
+const TIMEOUT: Duration = Duration::from_secs(2);
 const QUOTA: usize = 60;
 const AGENTS: [&str; 3] = ["agent-1", "agent-2", "agent-3"];
 const TOKEN: &str = "talq_rotated-0123456789abcdef";
@@ -99,7 +100,7 @@ fn config(sim: &Platform) -> ConfigFile {
     ConfigFile::new()
         .platform(sim)
         .set("platform.requests", format!("{QUOTA}/s"))
-        .set("platform.timeout", "2s")
+        .set("platform.timeout", format!("{}s", TIMEOUT.as_secs()))
         .set("limits.total", format!("{}s", LIMIT.as_secs()))
         .set("enforcement.confirm_within", "2s")
         .set("enforcement.reconcile_every", "2s")
@@ -137,6 +138,7 @@ impl Stage {
             limit: Micros::try_from(LIMIT.as_micros()).unwrap(),
             quota: QUOTA,
             span: SECOND,
+            timeout: Micros::try_from(TIMEOUT.as_micros()).unwrap(),
         };
         self.note(rules);
         self.note(What::ProcessUp);
