@@ -35,10 +35,10 @@ impl World {
             if self.awaits_record(now) {
                 return;
             }
-            let Some(daemon) = self.daemon.as_mut().filter(|daemon| daemon.awaiting.is_none())
-            else {
-                return;
-            };
+            let Some(daemon) = &mut self.daemon else { return };
+            if let Some((.., until)) = daemon.awaiting {
+                return self.turn_at(until);
+            }
             if let Poll::Until(at) = daemon.quota.poll(now) {
                 daemon.held = now;
                 if daemon.quota.left(now) == 0 {
