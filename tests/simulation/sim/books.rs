@@ -20,6 +20,8 @@ pub(super) struct Books {
     pub(super) lost_track: bool,
     /// The platform showed it active though it was over by our books.
     pub(super) was_reopened: bool,
+    /// When that was, by our clock.
+    pub(super) reopened: Option<Wall>,
     /// Something said that the call is over.
     pub(super) end_was_told: bool,
     /// A request was accepted.
@@ -140,6 +142,7 @@ impl Books {
                         fields,
                         lost_track: self.lost_track,
                         was_reopened: true,
+                        reopened: Some(now.wall),
                         settled: now.mono,
                         under_way,
                         is_doubled,
@@ -171,6 +174,7 @@ impl Books {
         self.lost_track = true;
         self.fields.join(&other.fields);
         self.was_reopened |= other.was_reopened;
+        self.reopened = self.reopened.max(other.reopened);
         self.disturbed = true;
         self.end_was_told |= other.end_was_told;
         self.accepted |= other.accepted;

@@ -220,11 +220,13 @@ fn new_outcome(change: &Change) -> Option<&Ended> {
 }
 
 fn a_told_end_is_an_outcome(seen: &Seen<'_>) -> bool {
-    let ends = matches!(seen.event, Event::Heard(heard) if heard.kind.ends_call());
+    let Event::Heard(heard) = seen.event else { return true };
+    let Books { was_reopened, reopened, .. } = seen.books;
     // A call that was shown active since the end happened, by our clock and that list, goes on.
     let is_contradicted =
-        seen.books.was_reopened && !(seen.times_are_true && seen.lists_are_prompt && !seen.lied);
-    !ends || seen.change.next.ended.is_some() || is_contradicted
+        *was_reopened && !(seen.times_are_true && seen.lists_are_prompt && !seen.lied);
+    let is_older = heard.time.zip(*reopened).is_some_and(|(told, reopened)| told <= reopened);
+    !heard.kind.ends_call() || seen.change.next.ended.is_some() || is_contradicted || is_older
 }
 
 fn giving_up_takes_its_time(seen: &Seen<'_>) -> bool {
