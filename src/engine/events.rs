@@ -106,11 +106,17 @@ impl Events {
                     self.metrics.stop_lateness(*lateness);
                     self.feed.sent(*lateness);
                 }
-                info!(
-                    call.id = %id, attempt,
-                    stop.lateness_ms = lateness.map(|late| late.as_secs_f64() * 1e3),
-                    "end-call request sent"
-                );
+                match call.stop.accepted {
+                    None => info!(
+                        call.id = %id, attempt,
+                        stop.lateness_ms = lateness.map(|late| late.as_secs_f64() * 1e3),
+                        "end-call request sent"
+                    ),
+                    Some(accepted) => warn!(
+                        call.id = %id, call.to = to, attempt, stop.accepted = %accepted,
+                        "end-call request sent again: the call goes on though one was accepted"
+                    ),
+                }
             }
             Note::Answered(answer) => {
                 self.metrics.end_call_result(answer.into());

@@ -1,5 +1,5 @@
-//! How many calls stand where, and which are overdue: kept with each change, so that a look at
-//! them costs nothing (spec §9).
+//! How many calls stand where, which are overdue and which are not confirmed: kept with each change,
+//! so that a look at them costs little (spec §9).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,12 +16,17 @@ use crate::model::{
     time::{Mono, Wall},
 };
 
+/// Calls by the instant since which something is amiss with them.
+type Line = Mutex<BTreeSet<(Mono, CallId)>>;
+
 /// The count of calls by state.
 #[derive(Default)]
 pub(super) struct Tally {
     states: [AtomicU64; State::ALL.len()],
     /// Past their deadline, with no request accepted.
-    overdue: Mutex<BTreeSet<(Mono, CallId)>>,
+    overdue: Line,
+    /// With a request accepted, by when that was.
+    unconfirmed: Line,
     /// Given up, and when; until evidence of their end comes.
     failed: Mutex<BTreeMap<CallId, Wall>>,
 }
@@ -38,6 +43,15 @@ impl Tally {
         (overdue.len() as u64, overdue.first().map(|(at, _)| *at))
     }
 
+    /// How many calls go on though their stop was accepted `before` then, and the earliest of those
+    /// instants.
+    pub(super) fn unconfirmed(&self, before: Mono) -> (u64, Option<Mono>) {
+        let unconfirmed = self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut long = unconfirmed.iter().map(|(at, _)| *at).take_while(|at| *at < before);
+        let oldest = long.next();
+        (u64::from(oldest.is_some()) + long.count() as u64, oldest)
+    }
+
     /// How many stops were given up since, their end unseen.
     pub(super) fn failed_since(&self, since: Wall) -> u64 {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,9 +65,8 @@ impl Tally {
 
     pub(super) fn leave(&self, call: &Call) {
         self.states[call.state() as usize].fetch_sub(1, Ordering::Relaxed);
-        if let Some(overdue) = overdue(call) {
-            self.overdue.lock().unwrap_or_else(PoisonError::into_inner).remove(&overdue);
-        }
+        step(&self.overdue, overdue(call), None);
+        step(&self.unconfirmed, unconfirmed(call), None);
     }
 
     /// A call changed.
@@ -63,12 +76,8 @@ impl Tally {
             self.states[from as usize].fetch_sub(1, Ordering::Relaxed);
             self.states[to as usize].fetch_add(1, Ordering::Relaxed);
         }
-        let (was, is) = (overdue(before), overdue(after));
-        if was != is {
-            let mut overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner);
-            was.map(|was| overdue.remove(&was));
-            is.map(|is| overdue.insert(is));
-        }
+        step(&self.overdue, overdue(before), overdue(after));
+        step(&self.unconfirmed, unconfirmed(before), unconfirmed(after));
         self.watch_failed(after);
     }
 
@@ -89,4 +98,17 @@ impl Tally {
 fn overdue(call: &Call) -> Option<(Mono, CallId)> {
     let deadline = call.deadline().filter(|_| call.state() == State::Stopping)?;
     Some((deadline.at, call.id.clone()))
+}
+
+fn unconfirmed(call: &Call) -> Option<(Mono, CallId)> {
+    let accepted = call.stop.accepted_at().filter(|_| call.state() == State::Confirming)?;
+    Some((accepted, call.id.clone()))
+}
+
+fn step(line: &Line, was: Option<(Mono, CallId)>, is: Option<(Mono, CallId)>) {
+    if was != is {
+        let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
+        was.map(|was| line.remove(&was));
+        is.map(|is| line.insert(is));
+    }
 }

@@ -18,6 +18,10 @@ impl Engine {
         let shared = &self.0;
         let now = shared.clock.now();
         let (overdue, oldest_overdue) = shared.calls.tally.overdue();
+        // Once the platform was asked, and asked to end it again, there was time for an answer.
+        let confirm_within = shared.calls.policy().enforcement.confirm_within;
+        let (unconfirmed, oldest_unconfirmed) =
+            shared.calls.tally.unconfirmed(now.mono.before(confirm_within.saturating_mul(2)));
         let count = |state| shared.calls.tally.count(state);
         let (trouble, bytes) = shared.signs.store();
         let backlog = shared.desk.backlog(now.mono);
@@ -36,6 +40,8 @@ impl Engine {
                 released: count(State::Released),
                 overdue,
                 oldest_overdue,
+                unconfirmed,
+                oldest_unconfirmed,
                 most: shared.most_calls as u64,
             },
             store: StoreVitals { trouble, bytes },

@@ -61,6 +61,9 @@ pub struct Stop {
     /// `answered`, on the boot clock.
     #[serde(skip)]
     answered_mono: Option<Mono>,
+    /// `accepted`, on the boot clock.
+    #[serde(skip)]
+    accepted_mono: Option<Mono>,
 }
 
 /// What a stop waits for.
@@ -124,6 +127,12 @@ impl Stop {
         !self.reached
     }
 
+    /// When a request was first accepted, on the boot clock.
+    #[must_use]
+    pub fn accepted_at(&self) -> Option<Mono> {
+        self.accepted_mono
+    }
+
     /// Whether both are the same as far as the store knows.
     pub(super) fn is_on_record_as(&self, other: &Self) -> bool {
         let Self {
@@ -140,6 +149,7 @@ impl Stop {
             rungs: _,
             reached: _,
             answered_mono: _,
+            accepted_mono: _,
         } = other;
         (self.intent, self.begun, self.attempts, self.sent, self.lost)
             == (*intent, *begun, *attempts, *sent, *lost)
@@ -230,6 +240,7 @@ impl Stop {
         self.next = match answer {
             Answer::Accepted => {
                 self.accepted.get_or_insert(now.wall);
+                self.accepted_mono.get_or_insert(now.mono);
                 self.platform_answered(FailReason::NotConfirmed, now);
                 self.rungs = Rungs::default();
                 Next::Confirm(now.mono.after(enforcement.confirm_within))
@@ -322,6 +333,7 @@ impl Stop {
     /// After a restart: what was under way has lost its answer, and the next step is due now.
     pub(super) fn restored(&mut self, now: Moment, deadline_passed: bool) {
         self.answered_mono = self.answered.map(|(at, _)| now.mono_of(at));
+        self.accepted_mono = self.accepted.map(|at| now.mono_of(at));
         if self.under_way {
             self.lost = self.lost.or(self.sent);
             self.under_way = false;

@@ -137,6 +137,20 @@ async fn a_stop_that_is_never_carried_out_fails_as_not_confirmed() {
 }
 
 #[tokio::test]
+async fn an_accepted_stop_without_effect_shows_in_health_and_log_long_before_it_is_given_up() {
+    let sim = Platform::with_faults(&["ineffective,scope=end-call"]).await;
+    let daemon = start(&sim, |config| config.set("enforcement.confirm_within", "1s")).await;
+    let call = sim.place(Script::default());
+    let sentence = daemon.until_check("platform", "warn").await;
+    assert!(sentence.contains("1 call goes on"), "{sentence}");
+    daemon.until_logged("end-call request sent again").await;
+    // Evidence of its end takes the warning back.
+    sim.hang_up(&call);
+    daemon.until_check("platform", "pass").await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn a_stop_of_a_call_nobody_finds_fails_as_not_found() {
     given_up("not-found-call,scope=end-call", "not_found").await;
 }

@@ -26,7 +26,7 @@ pub(super) fn store(vitals: &Vitals) -> Check {
 
 pub(super) fn platform(vitals: &Vitals) -> Check {
     let failing = vitals.platform.trouble.as_ref().map(|trouble| failing(vitals, trouble));
-    all([failing, paused(vitals), backlog(vitals), given_up(vitals)])
+    all([failing, paused(vitals), backlog(vitals), unconfirmed(vitals), given_up(vitals)])
         .with("quota_remaining", vitals.platform.quota_remaining)
 }
 
@@ -79,6 +79,19 @@ fn failing(vitals: &Vitals, trouble: &PlatformTrouble) -> Check {
             if message.is_empty() { "without a message" } else { message },
         )),
     }
+}
+
+fn unconfirmed(vitals: &Vitals) -> Option<Check> {
+    let (calls, go, them) = match vitals.calls.unconfirmed {
+        0 => return None,
+        1 => ("1 call".to_owned(), "goes", "it"),
+        n => (format!("{n} calls"), "go", "them"),
+    };
+    Some(Check::warn(format!(
+        "{calls} {go} on, as far as is known, though the platform has accepted the stop, for up to \
+         {}: the stop is repeated; end {them} at the platform by hand, and tell its support",
+        span(vitals.oldest_unconfirmed()),
+    )))
 }
 
 fn given_up(vitals: &Vitals) -> Option<Check> {

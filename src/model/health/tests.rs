@@ -54,6 +54,14 @@ fn each_check_that_does_not_pass_says_what_is_wrong_and_the_mend() {
         failing(Failure::Cut),
         failing(Failure::Network),
         failing(Failure::Other { status: 418, message: "teapot".to_owned() }),
+        with(|v| {
+            v.calls.unconfirmed = 1;
+            v.calls.oldest_unconfirmed = Some(ago(21));
+        }),
+        with(|v| {
+            v.calls.unconfirmed = 2;
+            v.calls.oldest_unconfirmed = Some(ago(3_000));
+        }),
         with(|v| v.platform.failed_stops = 1),
         with(|v| v.platform.failed_stops = 2),
         with(|v| v.platform.paused_until = Some(ago(-20))),

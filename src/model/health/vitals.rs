@@ -48,6 +48,12 @@ impl Vitals {
         self.calls.oldest_overdue.map_or(Duration::ZERO, |deadline| self.age(deadline))
     }
 
+    /// How long ago the oldest stop still unconfirmed was accepted; zero if none is.
+    #[must_use]
+    pub fn oldest_unconfirmed(&self) -> Duration {
+        self.calls.oldest_unconfirmed.map_or(Duration::ZERO, |accepted| self.age(accepted))
+    }
+
     pub(super) fn age(&self, at: Mono) -> Duration {
         self.now.mono.since(at)
     }
@@ -70,6 +76,10 @@ pub struct CallVitals {
     pub overdue: u64,
     /// The earliest deadline among those.
     pub oldest_overdue: Option<Mono>,
+    /// Not known to be over twice `enforcement.confirm_within` after their stop was accepted.
+    pub unconfirmed: u64,
+    /// When the first of those was accepted.
+    pub oldest_unconfirmed: Option<Mono>,
     /// `server.max_calls`.
     pub most: u64,
 }
