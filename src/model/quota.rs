@@ -206,17 +206,55 @@ impl Window {
         self.pause.as_ref().map(|pause| pause.until)
     }
 
-    /// How many requests our own window has left now, whatever the platform says
-    /// (`callwarden_quota_remaining`, spec §9).
+    /// How many requests are left now: by our own window, or by the platform's word where that is
+    /// less and its window has not been renewed since (`callwarden_quota_remaining`, spec §9).
     #[must_use]
     pub fn left(&self, now: Mono) -> u32 {
+        let told = self.pace.as_ref().and_then(|pace| pace.left(self.under_way.len(), now));
+        self.own_left(now).min(told.unwrap_or(u32::MAX))
+    }
+
+    /// How many requests our own window has left now, whatever the platform says.
+    fn own_left(&self, now: Mono) -> u32 {
         u32::try_from(u64::from(self.most).saturating_sub(self.counted(now))).unwrap_or_default()
     }
 
     /// How long it will take until `backlog` more requests have left, for the health warning (spec
-    /// §7). It foresees that answers come at once and that no more is refused. O(4,100) at most.
+    /// §7). It foresees that answers come at once, that no more is refused, and that spacing lasts
+    /// until the platform's window is renewed. O(4,100) at most, besides the requests spaced.
     #[must_use]
     pub fn time_to_clear(&self, now: Mono, backlog: usize) -> Duration {
+        match &self.pace {
+            Some(pace) if pace.below && self.pause.is_none() => {
+                self.time_to_clear_paced(pace, now, backlog)
+            }
+            Some(_) | None => self.time_to_clear_freely(now, backlog),
+        }
+    }
+
+    /// Spaced until the renewal; from then on by our own window, in which those spaced count too.
+    fn time_to_clear_paced(&self, pace: &Pace, now: Mono, backlog: usize) -> Duration {
+        let under_way = self.under_way.len();
+        let first = pace.opens(under_way, self.last_sent).max(now);
+        let mut after = Self { pace: None, under_way: BTreeMap::new(), ..self.clone() };
+        (0..under_way).for_each(|_| after.ledger.record(now));
+        let mut spaced = 0;
+        let mut last = now;
+        for at in pace.foreseen(under_way, first).take(backlog) {
+            after.ledger.record(at);
+            spaced += 1;
+            last = at;
+        }
+        let spacing = last.since(now).max(self.time_to_clear_freely(now, spaced));
+        if spaced == backlog {
+            return spacing;
+        }
+        let free = now.after(spacing).max(pace.renewed());
+        let rest = after.time_to_clear_freely(free, backlog - spaced);
+        free.since(now).saturating_add(rest)
+    }
+
+    fn time_to_clear_freely(&self, now: Mono, backlog: usize) -> Duration {
         let Some(last) = backlog.checked_sub(1) else {
             return Duration::ZERO;
         };
@@ -234,11 +272,7 @@ impl Window {
             _ => (self.ledger.nth_clears(now, must_clear))
                 .unwrap_or_else(|| now.after(self.ledger.span())),
         };
-        let told = match (&self.pause, &self.pace) {
-            (Some(pause), _) => pause.until,
-            (None, Some(pace)) => pace.opens(self.under_way.len(), self.last_sent),
-            (None, None) => now,
-        };
+        let told = self.pause.as_ref().map_or(now, |pause| pause.until);
         let span = self.ledger.span();
         let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
         (clear.max(told).since(now)).saturating_add(span.saturating_mul(rounds))
@@ -257,7 +291,7 @@ impl Window {
         // The platform counted when the request arrived; what has left our window since it was let
         // go may have counted there.
         let cleared = self.ledger.cleared() - slot.cleared;
-        let ours = u64::from(self.left(now)).saturating_sub(cleared);
+        let ours = u64::from(self.own_left(now)).saturating_sub(cleared);
         let window_rest =
             (self.ledger.first_clears()).map_or_else(|| self.ledger.span(), |at| at.since(now));
         let below = u64::from(remaining) < ours;

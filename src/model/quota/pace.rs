@@ -77,9 +77,33 @@ impl Pace {
         if !self.below {
             return self.reading.told;
         }
+        self.reading.told.max(last_sent).after(self.interval(under_way))
+    }
+
+    /// What the platform left us, less what is under way; `None` where that is no less than our own
+    /// window leaves, or its window has been renewed since.
+    pub(super) fn left(&self, under_way: usize, now: Mono) -> Option<u32> {
+        (self.below && now < self.renewed()).then(|| self.remaining(under_way))
+    }
+
+    /// When spaced requests will leave from `first` on, up to the renewal; one leaves in any case.
+    pub(super) fn foreseen(&self, under_way: usize, first: Mono) -> impl Iterator<Item = Mono> {
+        let interval = self.interval(under_way).max(Duration::from_micros(1));
+        let next = move |at: &Mono| Some(at.after(interval)).filter(|at| *at <= self.renewed());
+        std::iter::successors(Some(first), next)
+    }
+
+    /// When the platform's window is renewed.
+    pub(super) fn renewed(&self) -> Mono {
+        self.reading.told.after(self.rest)
+    }
+
+    fn remaining(&self, under_way: usize) -> u32 {
         let under_way = u32::try_from(under_way).unwrap_or(u32::MAX);
-        let remaining = self.reading.remaining.saturating_sub(under_way);
-        let interval = self.rest / remaining.saturating_add(1);
-        self.reading.told.max(last_sent).after(interval)
+        self.reading.remaining.saturating_sub(under_way)
+    }
+
+    fn interval(&self, under_way: usize) -> Duration {
+        self.rest / self.remaining(under_way).saturating_add(1)
     }
 }

@@ -154,4 +154,43 @@ proptest! {
         let grains = MINUTE / 4000 * u32::try_from(backlog).unwrap();
         prop_assert!(now.since(at(0)).abs_diff(foreseen) <= grains, "{foreseen:?} {now:?}");
     }
+
+    /// Nor is it with less remaining told again and again until the platform's window is renewed:
+    /// never much too little, and at most one window too much.
+    #[test]
+    fn a_spaced_backlog_clears_when_foreseen(
+        most in 2..40_u32,
+        share in 0.0..1.0_f64,
+        reset in 1..60_i64,
+        counts_down in any::<bool>(),
+        past in vec(0..70_000_i64, 0..38),
+        backlog in 1..120_usize,
+    ) {
+        let mut window = Window::new(most, MINUTE);
+        let room = most as usize - 2;
+        window.restore(at(0), past.into_iter().take(room).map(|ago| at(-ago)));
+        // Less than our own window leaves once the first request has left.
+        let remaining = (f64::from(window.left(at(0)) - 1) * share) as u32;
+        let renewed = at(reset * 1000);
+        let tells = |now: Mono, sent: u32| {
+            if now >= renewed {
+                return Meter { remaining: Some(most), ..QUIET };
+            }
+            let remaining = remaining.saturating_sub(if counts_down { sent } else { 0 });
+            Meter { remaining: Some(remaining), reset: Some(renewed.since(now)), ..QUIET }
+        };
+        let begin = at(0);
+        ask(&mut window, begin, Duration::ZERO, &tells(begin, 0));
+        prop_assert_eq!(window.left(begin), remaining);
+        let mut now = begin;
+        let foreseen = window.time_to_clear(begin, backlog);
+        for sent in 1..=u32::try_from(backlog).unwrap() {
+            now = now.after(wait(&mut window, now));
+            ask(&mut window, now, Duration::ZERO, &tells(now, sent));
+        }
+        let taken = now.since(begin);
+        let grain = MINUTE / 4000 * u32::try_from(backlog).unwrap();
+        prop_assert!(foreseen + grain >= taken.mul_f64(0.9), "{foreseen:?} {taken:?}");
+        prop_assert!(foreseen <= taken + MINUTE + grain, "{foreseen:?} {taken:?}");
+    }
 }
