@@ -121,13 +121,18 @@ impl Engine {
         if let Some(block) = block.filter(|_| !dry_run) {
             self.block(block).await?;
         }
-        let wanted = |call: &Call| selection.takes(call, now.wall).then(|| call.id.clone());
-        let ids = shared.calls.collect(wanted);
-        let estimate = |matched: usize| {
-            let backlog = shared.desk.backlog(now.mono).saturating_add(matched);
-            shared.quota().time_to_clear(now.mono, backlog).as_secs_f64().ceil() as u64
+        // Those that wait for quota already are part of the backlog, and what was accepted is only
+        // waited for.
+        let asks_anew = |call: &Call| !call.is_queued() && call.stop.accepted.is_none();
+        let wanted = |call: &Call| {
+            selection.takes(call, now.wall).then(|| (call.id.clone(), asks_anew(call)))
         };
-        let estimated_seconds = estimate(ids.len());
+        let taken = shared.calls.collect(wanted);
+        let new = taken.iter().filter(|(_, asks_anew)| *asks_anew).count();
+        let backlog = shared.desk.backlog(now.mono).saturating_add(new);
+        let estimated_seconds =
+            shared.quota().time_to_clear(now.mono, backlog).as_secs_f64().ceil() as u64;
+        let ids: Vec<_> = taken.into_iter().map(|(id, _)| id).collect();
         if dry_run {
             return Ok(Killed { id: None, matched: ids.len(), estimated_seconds });
         }

@@ -156,6 +156,33 @@ async fn the_kill_switch_counts_first_blocks_then_ends() {
 }
 
 #[tokio::test]
+async fn the_kill_switch_reckons_with_what_waits_for_quota_once() {
+    let sim = Platform::start().await;
+    let config = ConfigFile::new()
+        .platform(&sim)
+        .set("platform.requests", "2/min")
+        .set("enforcement.reconcile_every", "0s")
+        .set("enforcement.confirm_within", "10m")
+        .set("limits.total", "500ms");
+    let daemon = Daemon::start(config).await;
+    sim.deliver_to(&daemon);
+    for _ in 0..4 {
+        sim.place(Script::default());
+    }
+    let waiting = "callwarden_stop_backlog";
+    daemon
+        .until("two are over", async || {
+            let figures = daemon.metrics().await;
+            figures.value(waiting) == 2.0 && figures.value("callwarden_quota_remaining") == 0.0
+        })
+        .await;
+    let dry = send(&daemon, "POST", "/api/end", r#"{"all":true,"dry_run":true}"#).await;
+    let seconds = dry.json()["estimated_seconds"].as_u64().unwrap();
+    assert!((1..=62).contains(&seconds), "twice two would take two minutes: {}", dry.body);
+    daemon.kill().await;
+}
+
+#[tokio::test]
 async fn every_path_that_the_openapi_names_is_there() {
     let daemon = Daemon::start(ConfigFile::new()).await;
     let document = daemon.api("/api/openapi.json").await.json();
