@@ -17,7 +17,7 @@ use axum::{
     Json, Router,
     body::Body,
     extract::ConnectInfo,
-    http::{HeaderValue, Request, Response, StatusCode, header::CONNECTION},
+    http::{HeaderName, HeaderValue, Request, Response, StatusCode, header::CONNECTION},
     response::IntoResponse,
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -37,6 +37,7 @@ use self::deaf::{Farewell, Impatient};
 pub use self::tls::Tls;
 
 const MAX_HEADERS: usize = 64;
+/// hyper reads as much again before it notices.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// The loop turns at least so often.
 const BEAT: Duration = Duration::from_secs(1);
@@ -230,6 +231,13 @@ async fn answer(
     request: Request<Incoming>,
     stopping: CancellationToken,
 ) -> Result<Response<Body>, Infallible> {
+    if head_bytes(&request) > MAX_HEAD_BYTES {
+        return Ok(error(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head_too_large",
+            "the request's head is longer than 32 KiB",
+        ));
+    }
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
     request.extensions_mut().insert(Stopping(stopping.clone()));
@@ -238,6 +246,16 @@ async fn answer(
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(answer)
+}
+
+/// The length of a request's head as it came, but for blanks that mean nothing.
+fn head_bytes(request: &Request<Incoming>) -> usize {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let line = request.method().as_str().len() + target + "  HTTP/1.1\r\n".len();
+    let field = |(name, value): (&HeaderName, &HeaderValue)| {
+        name.as_str().len() + value.len() + ": \r\n".len()
+    };
+    line + request.headers().iter().map(field).sum::<usize>() + "\r\n".len()
 }
 
 /// Waits until every slot is free again: then no connection is open.

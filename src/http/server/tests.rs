@@ -107,6 +107,12 @@ async fn a_head_has_64_fields_and_32_kib() {
     assert!(ask(running.address, &head(65, 1)).await.starts_with("HTTP/1.1 431"));
     assert!(ask(running.address, &head(30, 1000)).await.starts_with("HTTP/1.1 200"));
     assert!(!ask(running.address, &head(60, 1000)).await.starts_with("HTTP/1.1 200"));
+    let rest = head(2, 0).len();
+    assert!(ask(running.address, &head(2, 32 * 1024 - rest)).await.starts_with("HTTP/1.1 200"));
+    for size in [32 * 1024 - rest + 1, 40_000, 60_000, 70_000] {
+        let answer = ask(running.address, &head(2, size)).await;
+        assert!(answer.starts_with("HTTP/1.1 431"), "{size}: {answer}");
+    }
 }
 
 #[tokio::test]
