@@ -195,8 +195,15 @@ impl Daemon {
             let app = admin::router(engine.clone(), access, deliveries.clone());
             listener(Task::AdminListener, socket, app, None, "admin listener")
         });
-        let reloader =
-            Reloader { env, running: config, engine: engine.clone(), settings, access, tls };
+        let reloader = Reloader {
+            env,
+            started: config.clone(),
+            running: config,
+            engine: engine.clone(),
+            settings,
+            access,
+            tls,
+        };
         Ok(Self { engine, webhooks, admin, reloader, readiness, liveness, deliveries, recovering })
     }
 

@@ -18,6 +18,8 @@ use crate::{
 /// Reads the config anew when told to.
 pub(super) struct Reloader {
     pub(super) env: SharedEnv,
+    /// What the process started with: its listeners and its store are of this.
+    pub(super) started: Config,
     pub(super) running: Config,
     pub(super) engine: Engine,
     pub(super) settings: watch::Sender<Arc<webhook::Settings>>,
@@ -81,7 +83,7 @@ impl Reloader {
         if let (Some(tls), Some(identity)) = (&self.tls, &identity) {
             tls.renew(identity);
         }
-        for key in needs_restart(&self.running, &new) {
+        for key in needs_restart(&self.started, &new) {
             warn!(key, "this key has changed, and takes effect with the next restart");
         }
         self.running = new;
@@ -89,19 +91,19 @@ impl Reloader {
     }
 }
 
-/// The keys that differ and that a reload does not change.
-fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
+/// The keys that a reload does not change, and whose value is not the one in force.
+fn needs_restart(started: &Config, new: &Config) -> Vec<&'static str> {
     let listens = |config: &Config| config.admin.as_ref().map(|admin| admin.listen);
     let differs = [
-        ("server.listen", running.server.listen != new.server.listen),
-        ("server.max_calls", running.server.max_calls != new.server.max_calls),
-        ("server.max_connections", running.server.max_connections != new.server.max_connections),
-        ("server.tls", running.server.tls.is_some() != new.server.tls.is_some()),
-        ("server.open_metrics", running.server.open_metrics != new.server.open_metrics),
-        ("admin.listen", listens(running) != listens(new)),
-        ("platform.base_url", running.platform.base_url != new.platform.base_url),
-        ("platform.timeout", running.platform.timeout != new.platform.timeout),
-        ("store.url", running.store.url != new.store.url),
+        ("server.listen", started.server.listen != new.server.listen),
+        ("server.max_calls", started.server.max_calls != new.server.max_calls),
+        ("server.max_connections", started.server.max_connections != new.server.max_connections),
+        ("server.tls", started.server.tls.is_some() != new.server.tls.is_some()),
+        ("server.open_metrics", started.server.open_metrics != new.server.open_metrics),
+        ("admin.listen", listens(started) != listens(new)),
+        ("platform.base_url", started.platform.base_url != new.platform.base_url),
+        ("platform.timeout", started.platform.timeout != new.platform.timeout),
+        ("store.url", started.store.url != new.store.url),
     ];
     differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
 }

@@ -105,6 +105,23 @@ async fn a_reload_shows_the_new_certificate_and_keeps_old_connections() {
 }
 
 #[tokio::test]
+async fn taking_tls_out_waits_for_a_restart_and_putting_it_back_does_not() {
+    let authority = Authority::new();
+    let daemon = start(&authority).await;
+    let first = shown_on(&authority.connect(daemon.addr()).await);
+    let told = || daemon.log_text().matches("takes effect with the next restart").count();
+    daemon.home().write(&ConfigFile::new());
+    reload(&daemon, IN_FORCE).await;
+    assert_eq!(told(), 1, "{}", daemon.log_text());
+    authority.issue(daemon.home());
+    daemon.home().write(&with_tls(ConfigFile::new()));
+    reload(&daemon, IN_FORCE).await;
+    assert_ne!(shown_on(&authority.connect(daemon.addr()).await), first);
+    assert_eq!(told(), 1, "{}", daemon.log_text());
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn a_bad_pair_refuses_the_reload_and_health_says_why() {
     let authority = Authority::new();
     let mut daemon = start(&authority).await;
