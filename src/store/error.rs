@@ -54,6 +54,24 @@ pub enum StoreError {
         /// What SQLite or the check found.
         found: String,
     },
+    /// Damaged beyond what can be salvaged.
+    #[error(
+        "{}: nothing that callwarden kept can be found in it ({found}); if it was its store, restore a \
+         backup, or start with a new file: the platform's active calls are found again",
+        path.display()
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite found.
+        found: String,
+    },
+    /// A file without a table.
+    #[error("{}: is empty, and no store of callwarden's; let store.url name the damaged file", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// A database of some other program.
     #[error(
         "{}: a database, but not callwarden's (application id {found:#010x}); let store.url name another file",
@@ -116,6 +134,8 @@ impl StoreError {
             | Self::NotAFile { .. }
             | Self::Locked { .. }
             | Self::Damaged { .. }
+            | Self::Lost { .. }
+            | Self::Empty { .. }
             | Self::NotOurs { .. }
             | Self::Newer { .. } => true,
             Self::Unavailable { .. }

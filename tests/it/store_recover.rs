@@ -75,6 +75,57 @@ async fn what_is_no_database_is_told_so() {
     fs::write(home.store(), "this is no database, and long enough to be seen as none".repeat(20))
         .unwrap();
     let output = recover(&home);
+    refused(&home, &output, "nothing that callwarden kept can be found in it");
+}
+
+/// Nothing was made, and nobody is sent where he comes from.
+#[track_caller]
+fn refused(home: &Home, output: &Output, why: &str) {
     assert_eq!((output.code, output.stdout.as_str()), (74, ""), "{}", output.all());
-    assert!(!home.path().join("callwarden.db.recovered").exists());
+    assert!(output.stderr.contains(why), "{}", output.stderr);
+    assert!(!output.stderr.contains("store recover"), "{}", output.stderr);
+    for made in ["recovered", "recovered.mending"] {
+        assert!(!home.path().join(format!("callwarden.db.{made}")).exists());
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_its_header_or_its_end_is_salvaged() {
+    let home = with_calls(40).await;
+    let path = home.store();
+    let whole = fs::read(&path).unwrap();
+    let mut headless = whole.clone();
+    headless[..100].fill(0xA5);
+    for damaged in [headless, whole[..whole.len() - 4096].to_vec()] {
+        fs::write(&path, &damaged).unwrap();
+        let output = recover(&home);
+        assert_eq!(output.code, 1, "{}", output.all());
+        let kept = output.stdout.split(' ').next().unwrap().parse::<usize>().unwrap();
+        assert!(
+            if damaged.len() == whole.len() { kept == 40 } else { kept > 30 },
+            "{}",
+            output.all()
+        );
+        assert!(output.stdout.contains("not read: the header of the file"), "{}", output.stdout);
+        assert_eq!(fs::read(&path).unwrap(), damaged, "the damaged file is only read");
+        assert!(!home.path().join("callwarden.db.recovered.mending").exists());
+        fs::remove_file(home.path().join("callwarden.db.recovered")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_ours_or_a_newer_versions_is_left_alone() {
+    let home = Home::new();
+    home.write(&ConfigFile::new());
+    fs::write(home.store(), "").unwrap();
+    refused(&home, &recover(&home), "is empty, and no store of callwarden's");
+    let foreign = rusqlite::Connection::open(home.store()).unwrap();
+    foreign.execute_batch("CREATE TABLE t (a)").unwrap();
+    refused(&home, &recover(&home), "a database, but not callwarden's");
+    foreign.execute_batch("PRAGMA application_id = 1668768878; PRAGMA user_version = 99").unwrap();
+    refused(&home, &recover(&home), "of schema 99");
+    foreign.close().unwrap();
+    let bytes = fs::read(home.store()).unwrap();
+    fs::write(home.store(), &bytes[..4096]).unwrap();
+    refused(&home, &recover(&home), "of schema 99");
 }

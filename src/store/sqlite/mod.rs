@@ -6,6 +6,7 @@
 
 mod errors;
 mod lock;
+mod mend;
 mod migrate;
 mod open;
 mod read;

@@ -110,7 +110,7 @@ pub(super) fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connecti
 }
 
 /// The number of the schema found: 0 for an empty file.
-fn identify(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+pub(super) fn identify(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let number = |sql| {
         connection
             .query_row(sql, [], |row| row.get::<_, i64>(0))

@@ -2,7 +2,8 @@
 //!
 //! The table is read in the order of its keys; where that fails the reading leaps ahead, by twice as
 //! much each time, until it finds a page that is whole. Which calls were leapt over the index of
-//! their ids tells, where that is whole; each of them is then tried alone. The old file is only read.
+//! their ids tells, where that is whole; each of them is then tried alone. The old file is only read;
+//! where SQLite refuses its beginning, a copy with another one is ([`Mended`]).
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -13,7 +14,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Row as SqlRow, params};
 use serde::de::IgnoredAny;
 
-use super::{errors, lock::Lock, open};
+use super::{errors, lock::Lock, mend::Mended, open};
 use crate::store::StoreError;
 
 const COLUMNS: &str = "key, id, sid, version, outcome, ended_at, deadline, body, context";
@@ -46,19 +47,36 @@ struct Found {
 ///
 /// # Errors
 ///
-/// A callwarden runs on it, nothing of it can be read, or `to` is there already or can't be written.
+/// A callwarden runs on it, it is not ours, nothing of it can be read, or `to` is there already or
+/// can't be written.
 pub fn salvage(from: &Path, to: &Path) -> Result<Salvaged, StoreError> {
     let from = std::fs::canonicalize(from).map_err(|error| errors::from_io(from, error))?;
     let _lock = Lock::take(&from, Duration::ZERO)?;
-    let old = open::connect(&from, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .map_err(|error| errors::from_sqlite(&from, error))?;
-    // Without a schema there is nothing to go by.
-    old.prepare(&format!("SELECT {COLUMNS} FROM calls"))
-        .map_err(|error| errors::from_sqlite(&from, error))?;
+    let mut salvaged = Salvaged::default();
+    let as_it_is = || {
+        let old = open::connect(&from, OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .map_err(|error| errors::from_sqlite(&from, error))?;
+        match open::identify(&old, &from)? {
+            0 => Err(StoreError::Empty { path: from.clone() }),
+            _ => has_calls(&old).map(|()| old).map_err(|error| errors::from_sqlite(&from, error)),
+        }
+    };
+    let mended;
+    let old = match as_it_is() {
+        Err(StoreError::Damaged { found, .. }) => {
+            mended = Mended::copy(&from, to)?;
+            salvaged.unread.push(format!(
+                "the header of the file ({found}): a new one was taken in its place"
+            ));
+            (mended.open())
+                .and_then(|old| has_calls(&old).map(|()| old))
+                .map_err(|error| StoreError::Lost { path: from, found: error.to_string() })?
+        }
+        found => found?,
+    };
     std::fs::File::create_new(to).map_err(|error| errors::from_io(to, error))?;
     let mut new = open::writer(to, open::Look::Brief)?;
 
-    let mut salvaged = Salvaged::default();
     let named = names(&old, &mut salvaged.unread);
     let mut written = HashSet::new();
     let last = named.keys().next_back().copied();
@@ -111,6 +129,11 @@ pub fn salvage(from: &Path, to: &Path) -> Result<Salvaged, StoreError> {
     transaction.commit().map_err(|error| errors::from_sqlite(to, error))?;
     new.close().map_err(|(_, error)| errors::from_sqlite(to, error))?;
     Ok(salvaged)
+}
+
+/// Without a schema there is nothing to go by.
+fn has_calls(old: &Connection) -> rusqlite::Result<()> {
+    old.prepare(&format!("SELECT {COLUMNS} FROM calls")).map(drop)
 }
 
 /// The calls by their keys, as the index of ids has them.
