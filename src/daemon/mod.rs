@@ -30,7 +30,7 @@ use crate::{
     engine::{Engine, Parts, clock::Clock},
     http::{admin, health, metrics, server, webhook},
     platform::{self, Client, PlatformError},
-    store::{Store, StoreError},
+    store::{Store, StoreError, is_hollow},
     telemetry::{
         liveness::{Latch, Liveness, Pulse, Readiness},
         metrics::{Build, Metrics},
@@ -137,6 +137,13 @@ impl Daemon {
             timeout: config.platform.timeout,
             clock: Arc::new(move || wall.now().wall),
         })?;
+        if is_hollow(&path) {
+            warn!(
+                store.file = %path.display(),
+                "the store's file is there without a byte, though an earlier life had it: what it held \
+                 is lost, unless a backup is restored; the platform's active calls are found again"
+            );
+        }
         let store = Store::open(&path, PREDECESSOR).await?;
         let socket = listen(&mut inherited, Role::Webhook, config.server.listen).await?;
         let admin_socket = match &config.admin {

@@ -9,7 +9,7 @@ mod sqlite;
 
 pub use error::StoreError;
 pub use row::Row;
-pub use sqlite::{Salvaged, Store, salvage};
+pub use sqlite::{Salvaged, Store, is_hollow, salvage};
 
 use crate::model::{ids::CallId, time::Wall};
 

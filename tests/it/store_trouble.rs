@@ -1,6 +1,6 @@
 //! A store that fails while the daemon runs, or as it starts (spec §8).
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use callwarden::sim::{Script, Wait};
 use rusqlite::Connection;
@@ -186,4 +186,18 @@ impl Platform {
         assert_eq!(daemon.event("phone_call_started", &call).await, "tracked");
         call
     }
+}
+
+#[tokio::test]
+async fn a_file_that_lost_all_it_held_is_told_of_and_a_new_one_is_not() {
+    let lost = "the store's file is there without a byte";
+    let home = Home::new();
+    fs::write(home.store(), "").unwrap();
+    let daemon = Daemon::start_in(home, ConfigFile::new()).await;
+    assert!(!daemon.log_text().contains(lost), "{}", daemon.log_text());
+    let home = daemon.stop().await;
+    fs::write(home.store(), "").unwrap();
+    let daemon = Daemon::start_in(home, ConfigFile::new()).await;
+    assert_eq!(daemon.until_logged(lost).await.json["level"], "WARN");
+    daemon.stop().await;
 }

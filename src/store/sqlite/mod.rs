@@ -29,7 +29,10 @@ use std::{
 
 use rusqlite::Connection;
 
-pub use self::salvage::{Salvaged, salvage};
+pub use self::{
+    open::is_hollow,
+    salvage::{Salvaged, salvage},
+};
 use self::{read::Reader, slot::Slot, worker::Worker, write::Writer};
 use super::{Batch, Committed, HistoryQuery, LiveCursor, LivePage, Row, StoreError};
 use crate::model::{ids::CallId, time::Wall};

@@ -16,7 +16,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use rustix::fs::{Access, access};
 
-use super::{errors, migrate, read, write};
+use super::{errors, lock, migrate, read, write};
 use crate::store::StoreError;
 
 /// `application_id`: "cwdn" in ASCII.
@@ -54,6 +54,15 @@ pub(super) fn create(path: &Path) -> Result<PathBuf, StoreError> {
         }
     }
     fs::canonicalize(path).map_err(refuse)
+}
+
+/// Whether the file at `path` has lost all that it held: it is there without a byte, and beside it the
+/// lock of an earlier life, which no file has that was only just made.
+#[must_use]
+pub fn is_hollow(path: &Path) -> bool {
+    let Ok(path) = fs::canonicalize(path) else { return false };
+    fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() == 0)
+        && lock::lock_path(&path).exists()
 }
 
 /// Opens the connection that writes; the file is touched only once it has proved to be ours.
