@@ -309,9 +309,10 @@ impl Shared {
         *self.tuning.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tuning);
     }
 
-    /// Whether webhooks have told of this agent.
+    /// Whether a rule names this agent, or webhooks have told of it.
     fn knows(&self, agent: &AgentId) -> bool {
-        self.heard_agents.lock().unwrap_or_else(PoisonError::into_inner).contains(agent)
+        self.calls.policy().rules.name(agent)
+            || self.heard_agents.lock().unwrap_or_else(PoisonError::into_inner).contains(agent)
     }
 
     /// A webhook told of this agent.

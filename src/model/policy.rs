@@ -70,6 +70,12 @@ impl Rules {
         self.list.iter()
     }
 
+    /// Whether any of them asks for agents, this one among them.
+    #[must_use]
+    pub fn name(&self, agent: &AgentId) -> bool {
+        self.list.iter().any(|rule| rule.names(agent))
+    }
+
     /// Those that may decide for a call: each that matches by what is known, or may, up to the
     /// first that does; `None` stands for `[limits]` alone, where none does (spec §6).
     pub fn deciding<'a>(

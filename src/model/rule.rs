@@ -7,6 +7,7 @@ use serde_json::Number;
 use super::{
     context::{Known, Told},
     decode::pointers::Pointer,
+    ids::AgentId,
     pattern::Pattern,
     policy::Limits,
 };
@@ -138,6 +139,17 @@ impl Rule {
             }
         }
         found
+    }
+
+    /// Whether it asks for agents, and this is one of them.
+    #[must_use]
+    pub fn names(&self, agent: &AgentId) -> bool {
+        self.when.iter().any(|Condition { subject, test }| match (subject, test) {
+            (Subject::Agent, Test::Any(wanted)) => {
+                wanted.iter().any(|wanted| wanted.is(Told::Text(agent.as_str())))
+            }
+            _ => false,
+        })
     }
 
     /// Whether it certainly matches whatever `other` matches: each thing that it asks is implied by

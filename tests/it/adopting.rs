@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use callwarden::sim::{Script, Wait};
+use rustix::process::Signal;
 use toml::Value;
 
 use crate::{
@@ -74,6 +75,40 @@ async fn known_agents_are_those_heard_of_by_webhook() {
     let next = sim.place(of("agent-1"));
     daemon.until_state(&next, "live").await;
     daemon.stop().await;
+}
+
+fn rules(agent: &str) -> Value {
+    let text = format!(
+        r#"rule = [{{ name = "theirs", when = {{ agent = {agent} }}, limits = {{ total = "1h" }} }}]"#
+    );
+    toml::from_str::<toml::Table>(&text).unwrap()["rule"].clone()
+}
+
+#[tokio::test]
+async fn known_agents_are_those_that_a_rule_names() {
+    for named in [r#""agent-1""#, r#"["other", "agent-1"]"#, r#""*-1""#] {
+        let sim = Platform::start().await;
+        let known = listed(&sim).set("enforcement.adopt", "known");
+        let config = known.clone().set("rule", rules(named));
+        let daemon = Daemon::start(config.clone()).await;
+        let theirs = sim.place(of("agent-2"));
+        let ours = sim.place(of("agent-1"));
+        daemon.until_state(&ours, "live").await;
+        assert!(daemon.call(&theirs).await.is_null(), "{named}");
+        // A restart knows them still, and a reload those of the new rules.
+        let daemon = Daemon::start_in(daemon.stop().await, config).await;
+        let next = sim.place(of("agent-1"));
+        daemon.until_state(&next, "live").await;
+        assert!(daemon.call(&theirs).await.is_null(), "{named}");
+        daemon.home().write(&known.set("rule", rules(r#""agent-2""#)));
+        daemon.signal(Signal::HUP);
+        daemon.until_state(&theirs, "live").await;
+        let forgotten = sim.place(of("agent-1"));
+        let later = sim.place(of("agent-2"));
+        daemon.until_state(&later, "live").await;
+        assert!(daemon.call(&forgotten).await.is_null(), "{named}");
+        daemon.stop().await;
+    }
 }
 
 #[tokio::test]
