@@ -10,6 +10,7 @@ use super::{
     Shared,
     calls::Full,
     desk::{Leave, Lister},
+    recover::Past,
     replay::Replay,
 };
 use crate::{
@@ -45,6 +46,7 @@ impl Reconcile {
     /// Reconciles until told to stop.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let Self { shared, pulse, mut replay } = self;
+        let mut past = Past::default();
         loop {
             let Some(every) = shared.tuning().reconcile_every else {
                 // Switched off, until a reload switches it on.
@@ -63,14 +65,14 @@ impl Reconcile {
             // The pass waits for the quota, which may take long: the loop turns all the same.
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = beating(&shared, &pulse) => {}
+                () = beside(&shared, &pulse, &mut past) => {}
                 () = turn => {}
             }
             let pause = listing::pause(every, shared.signs.listing_share());
             let rest = began.after(pause).since(shared.clock.now().mono);
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = beating(&shared, &pulse) => {}
+                () = beside(&shared, &pulse, &mut past) => {}
                 () = tokio::time::sleep(rest) => {}
             }
         }
@@ -147,11 +149,15 @@ fn is_refused_status(failure: &Failure) -> bool {
     matches!(failure, Failure::Other { status: 422, .. })
 }
 
-async fn beating(shared: &Shared, pulse: &Pulse) {
-    loop {
-        pulse.beat(shared.clock.now().mono);
-        tokio::time::sleep(BEAT).await;
-    }
+/// What goes on beside each turn and each pause, and does not end by itself.
+async fn beside(shared: &Shared, pulse: &Pulse, past: &mut Past) {
+    let beating = async {
+        loop {
+            pulse.beat(shared.clock.now().mono);
+            tokio::time::sleep(BEAT).await;
+        }
+    };
+    tokio::join!(past.read(shared), beating).1
 }
 
 impl Shared {

@@ -7,7 +7,7 @@ use tracing::{error, info};
 
 use super::{Shared, persist};
 use crate::{
-    model::{ids::CallId, quota},
+    model::{call::Call, ids::CallId, policy::Adopt, quota, time::Wall},
     store::{HistoryQuery, StoreError},
 };
 
@@ -15,6 +15,10 @@ use crate::{
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 /// Calls read at a time.
 const SLICE: usize = 4_096;
+/// Calls that are over read at a time: webhooks that ask the store wait for no longer than that.
+const BITE: usize = 256;
+/// How often a store that cannot be read is asked again.
+const RETRY: Duration = Duration::from_secs(1);
 /// How long a failed stop stays an alarm (spec §5).
 const ALARM: Duration = Duration::from_secs(3600);
 
@@ -28,11 +32,7 @@ pub(super) async fn everything(shared: &Shared) -> Result<(), StoreError> {
         for row in &page.rows {
             match persist::load(row, shared.boot) {
                 Ok(call) => {
-                    if let Some(agent) =
-                        call.call.facts.agent().filter(|_| call.call.facts.heard_of())
-                    {
-                        shared.hear_of(agent);
-                    }
+                    hear_of_its_agent(shared, &call.call);
                     loaded += usize::from(shared.restore(call));
                 }
                 Err(error) => error!(
@@ -51,6 +51,42 @@ pub(super) async fn everything(shared: &Shared) -> Result<(), StoreError> {
     shared.is_loaded.store(true, Ordering::Release);
     info!(calls = loaded, "calls loaded from the store");
     Ok(())
+}
+
+/// Where the reading of the agents that webhooks told of in an earlier life stands.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    after: Option<(Wall, CallId)>,
+    is_read: bool,
+}
+
+impl Past {
+    /// Reads what is left, the latest calls first, if it matters which agents are known. Dropped at
+    /// any time, it goes on from there later.
+    pub(super) async fn read(&mut self, shared: &Shared) {
+        while !self.is_read && shared.tuning().adopt == Adopt::Known {
+            let began = shared.clock.now().mono;
+            let after = self.after.clone();
+            let query = HistoryQuery { outcome: None, since: None, after, limit: BITE };
+            let Ok(rows) = shared.store.history(query).await else {
+                // The store says elsewhere what is wrong with it.
+                tokio::time::sleep(RETRY).await;
+                continue;
+            };
+            for call in rows.iter().filter_map(|row| persist::load(row, shared.boot).ok()) {
+                hear_of_its_agent(shared, &call.call);
+            }
+            self.is_read = rows.len() < BITE;
+            self.after = rows.last().and_then(|row| Some((row.ended_at?, row.id.clone())));
+            shared.rest(began).await;
+        }
+    }
+}
+
+fn hear_of_its_agent(shared: &Shared, call: &Call) {
+    if let Some(agent) = call.facts.agent().filter(|_| call.facts.heard_of()) {
+        shared.hear_of(agent);
+    }
 }
 
 /// Requests of an earlier life count; those too that it may not have come to write.

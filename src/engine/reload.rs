@@ -151,7 +151,7 @@ impl Engine {
 impl Shared {
     /// Leaves the processor to others for as long as work has gone on: a turn among them alone would
     /// keep one of its cores busy, which webhooks feel where there are few.
-    async fn rest(&self, began: Mono) {
+    pub(super) async fn rest(&self, began: Mono) {
         tokio::time::sleep(self.clock.now().mono.since(began)).await;
     }
 

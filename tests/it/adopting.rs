@@ -68,7 +68,8 @@ async fn known_agents_are_those_heard_of_by_webhook() {
     daemon.event("phone_call_started", "another").await;
     daemon.until_state(&ours, "live").await;
     assert!(daemon.call(&theirs).await.is_null());
-    // That outlives a restart.
+    // That outlives the call, and a restart.
+    assert_eq!(daemon.event("phone_call_ended", "another").await, "ended");
     let home = daemon.stop().await;
     let config = listed(&sim).set("enforcement.adopt", "known");
     let daemon = Daemon::start_in(home, config).await;
