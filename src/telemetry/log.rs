@@ -193,6 +193,21 @@ pub fn escaped(text: &str) -> Escaped<'_> {
     Escaped(text)
 }
 
+/// As [`escaped`], for texts that are quoted no further: quotes and backslashes stay as they are.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let (kept, rest) = text.split_at(text.floor_char_boundary(SHOWN_AT_MOST));
+    let mut shown = String::with_capacity(kept.len());
+    for c in kept.chars() {
+        match c {
+            '"' | '\'' | '\\' => shown.push(c),
+            _ => shown.extend(c.escape_debug()),
+        }
+    }
+    shown.push_str(if rest.is_empty() { "" } else { "…" });
+    shown
+}
+
 /// See [`escaped`].
 #[derive(Clone, Copy)]
 pub struct Escaped<'a>(&'a str);

@@ -17,7 +17,7 @@ use crate::{
         ids::CallId,
         view::{CallView, EndedView, ViewPage, WhyView},
     },
-    telemetry::log::escaped,
+    telemetry::log::printable,
 };
 
 pub(super) fn routes() -> Router<Engine> {
@@ -66,7 +66,7 @@ async fn explain(
 pub(super) fn unknown_call(id: &CallId) -> Problem {
     Problem::not_found(format!(
         "no call {} is known: it was never heard of, or its end is older than store.history",
-        escaped(id.as_str()),
+        printable(id.as_str()),
     ))
 }
 
@@ -84,7 +84,7 @@ pub(super) fn call_id(path: Result<Path<String>, PathRejection>) -> Result<CallI
         Problem::unprocessable(format!("the call's id in the path cannot be read: {rejection}"))
     })?;
     CallId::parse(&text).map_err(|error| {
-        Problem::unprocessable(format!("the call's id {} {error}", escaped(&text)))
+        Problem::unprocessable(format!("the call's id {} {error}", printable(&text)))
     })
 }
 

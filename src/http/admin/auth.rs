@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq as _;
 use super::problem::Problem;
 use crate::{
     model::time::Mono,
-    telemetry::log::{Throttle, escaped},
+    telemetry::log::{Throttle, printable},
 };
 
 /// What opens the admin API. Clones share it, so that a reload reaches them all.
@@ -127,7 +127,7 @@ impl Door {
                 return Err(Problem::forbidden(format!(
                     "{} is neither loopback nor in admin.hosts: add it there, or ask under \
                      another name",
-                    escaped(named.as_str()),
+                    printable(named.as_str()),
                 )));
             }
         }
@@ -162,8 +162,8 @@ fn origin(headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
         Some(authority) if authority.eq_ignore_ascii_case(host.as_str()) => Ok(()),
         Some(_) | None => Err(Problem::forbidden(format!(
             "a page of the origin {} may not use this API, only the one under {} may",
-            escaped(told),
-            escaped(host.as_str()),
+            printable(told),
+            printable(host.as_str()),
         ))),
     }
 }

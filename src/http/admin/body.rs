@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::problem::Problem;
-use crate::telemetry::log::escaped;
+use crate::telemetry::log::printable;
 
 /// No order needs more, in bytes.
 const AT_MOST: usize = 64 << 10;
@@ -35,11 +35,24 @@ pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Problem> 
     };
     let text = if bytes.is_empty() { b"{}" } else { &*bytes };
     serde_json::from_slice(text).map_err(|error| {
-        let detail = escaped(&error.to_string()).to_string();
+        let detail = printable(&error.to_string());
         if error.is_data() {
             Problem::unprocessable(format!("the body is not what is expected: {detail}"))
         } else {
             Problem::new(StatusCode::BAD_REQUEST, format!("the body is not JSON: {detail}"))
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_wrong_is_quoted_once_and_moves_no_cursor() {
+        let said = async |body: &'static str| json::<bool>(Body::from(body)).await.unwrap_err();
+        assert!(said(r#""true""#).await.detail.contains(r#"string "true","#));
+        let control = said(r#""\u001b[31m""#).await;
+        assert!(!control.detail.contains('\u{1b}'), "{}", control.detail);
+    }
 }

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::auth::{Access, AdminToken};
 use self::{auth::Door, problem::Problem};
-use crate::{engine::Engine, model::time::Mono, telemetry::log::escaped};
+use crate::{engine::Engine, model::time::Mono, telemetry::log::printable};
 
 mod api;
 mod auth;
@@ -74,15 +74,15 @@ fn guarded(
 async fn no_route(uri: Uri) -> Problem {
     Problem::not_found(format!(
         "there is nothing at {}: /api/openapi.json names all there is",
-        escaped(uri.path()),
+        printable(uri.path()),
     ))
 }
 
 async fn no_method(method: Method, uri: Uri) -> Problem {
     Problem::method_not_allowed(format!(
         "{} does not take {}: the header Allow names what it does",
-        escaped(uri.path()),
-        escaped(method.as_str()),
+        printable(uri.path()),
+        printable(method.as_str()),
     ))
 }
 
