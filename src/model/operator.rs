@@ -1,7 +1,7 @@
 //! What an operator does to a call (spec §6, §10): it stands above every limit, and is a fact of the
 //! call like any other, so that no event, reload, restart or other instance undoes it.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -10,6 +10,10 @@ use super::{
     call::{Call, State},
     time::Wall,
 };
+
+/// By how much an operator may extend a call's deadline at once (spec §3).
+pub const EXTENSIONS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(30 * 86_400);
 
 /// An operator's word, and when it was given: the later holds, of equal times the weightier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! What operators do (spec §10): end, extend and release a call, and the kill switch.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::post,
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, fmt::temporal::Pieces};
 use serde::Deserialize;
 use tokio_util::task::TaskTracker;
 
@@ -26,17 +26,13 @@ use crate::{
     model::{
         ids::{AgentId, CallId},
         kill::Selection,
-        operator::{Order, Refused},
+        operator::{EXTENSIONS, Order, Refused},
         pattern::Pattern,
         time::Wall,
         view::CallView,
     },
-    telemetry::log::escaped,
+    telemetry::log::printable,
 };
-
-/// Between these an extension lies (spec §3).
-const SHORTEST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
 pub(super) fn routes(engine: Engine, tasks: TaskTracker) -> Router {
     Router::new()
@@ -163,23 +159,30 @@ impl Operators {
 
 fn move_of(asked: Move, now: Wall) -> Result<Order, Problem> {
     let bad = |key: &str, text: &str, why: &str| {
-        Problem::unprocessable(format!("{key} {} {why}", escaped(text)))
+        Problem::unprocessable(format!("{key} {} {why}", printable(text)))
     };
     match asked {
         Move { extend: Some(text), deadline: None } => {
             let span = duration::parsed(&text)
                 .map_err(|mend| bad("extend", &text, &format!("is no duration: {mend}")))?;
-            if !(SHORTEST..=LONGEST).contains(&span) {
+            if !EXTENSIONS.contains(&span) {
                 return Err(bad("extend", &text, "is not between 1s and 30d"));
             }
             Ok(Order::Extend(span))
         }
         Move { extend: None, deadline: Some(text) } => {
             let at: Timestamp = text.parse().map_err(|_| {
-                bad("deadline", &text, "is not RFC 3339, as 2026-01-31T12:00:00Z is")
+                let is_beyond =
+                    Pieces::parse(&text).is_ok_and(|pieces| pieces.to_numeric_offset().is_some());
+                let why = if is_beyond {
+                    "is beyond all times that there are; expected is one at most 30d ahead"
+                } else {
+                    "is not RFC 3339, as 2026-01-31T12:00:00Z is"
+                };
+                bad("deadline", &text, why)
             })?;
             let at = Wall(at.as_microsecond());
-            if at > now.after(LONGEST) {
+            if at > now.after(*EXTENSIONS.end()) {
                 return Err(bad("deadline", &text, "is more than 30d ahead"));
             }
             Ok(Order::Deadline(at))
@@ -213,7 +216,7 @@ fn selection_of(kill: Kill) -> Result<(Selection, Option<Block>), Problem> {
     let agent = agent
         .map(|text| {
             AgentId::parse(&text).map_err(|error| {
-                Problem::unprocessable(format!("agent {} {error}", escaped(&text)))
+                Problem::unprocessable(format!("agent {} {error}", printable(&text)))
             })
         })
         .transpose()?;
@@ -260,6 +263,8 @@ fn failed() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn moved(extend: Option<&str>, deadline: Option<&str>) -> Result<Order, u16> {
@@ -271,7 +276,7 @@ mod tests {
     #[test]
     fn an_extension_lies_between_a_second_and_30_days() {
         assert_eq!(moved(Some("5m"), None), Ok(Order::Extend(Duration::from_secs(300))));
-        assert_eq!(moved(Some("30d"), None), Ok(Order::Extend(LONGEST)));
+        assert_eq!(moved(Some("30d"), None), Ok(Order::Extend(*EXTENSIONS.end())));
         for wrong in ["1y", "31d", "999ms", "5M", "5", "-1s", "", "99999999999999999999s"] {
             assert_eq!(moved(Some(wrong), None), Err(422), "{wrong}");
         }
@@ -283,6 +288,9 @@ mod tests {
         for wrong in ["tomorrow", "1970-02-01T00:00:00Z", "2026-01-31T12:00:00", ""] {
             assert_eq!(moved(None, Some(wrong)), Err(422), "{wrong}");
         }
+        let beyond = Move { extend: None, deadline: Some("9999-12-31T23:59:59Z".to_owned()) };
+        let detail = move_of(beyond, Wall(0)).unwrap_err().detail;
+        assert!(detail.contains("at most 30d ahead") && !detail.contains("RFC 3339"), "{detail}");
         assert_eq!(moved(None, None), Err(422));
         assert_eq!(moved(Some("5m"), Some("1970-01-01T00:00:01Z")), Err(422));
     }
