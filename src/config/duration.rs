@@ -2,9 +2,11 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use jiff::Timestamp;
 use toml::de::DeValue;
 
 use super::{mistake::Mistake, reader::wrong_type};
+use crate::model::time::Wall;
 pub(crate) use crate::model::time::shown;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -61,6 +63,14 @@ pub(crate) fn parsed(text: &str) -> Result<Duration, String> {
     }
     let parsed = if too_many_digits(text) { None } else { humantime::parse_duration(text).ok() };
     parsed.ok_or_else(|| "units are ms, s, m, h and d, each after its number, as in 5m".to_owned())
+}
+
+/// The instant that `text` tells, in RFC 3339 or as how long before `now` it was.
+pub(crate) fn since(text: &str, now: Wall) -> Option<Wall> {
+    match text.parse::<Timestamp>() {
+        Ok(at) => Some(Wall(at.as_microsecond())),
+        Err(_) => parsed(text).ok().map(|ago| now.before(ago)),
+    }
 }
 
 /// A duration [`within`] bounds, or `None` for one of no length, which switches something off.

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use super::{Engine, persist};
 use crate::{
     model::{
-        call::Call,
+        call::{Call, State},
         change::Event,
         ids::CallId,
+        outcome::Outcome,
         time::Wall,
         view::{CallFilter, CallView, Cursor, EndedView, HistoryFilter, ViewPage, WhyView},
     },
@@ -61,14 +62,15 @@ impl Engine {
         Ok(Some(WhyView::of_tracked(&call, &policy, now)))
     }
 
-    /// A page of calls without outcome, by (deadline, id); or of those that are over, newest first.
+    /// A page of calls without outcome, by (deadline, id); or of those that are over or released,
+    /// by their outcomes, newest first.
     ///
     /// # Errors
     ///
-    /// The store, which knows the calls that are over, cannot be read.
+    /// The store, which knows the calls that have an outcome, cannot be read.
     pub async fn calls(&self, filter: CallFilter) -> Result<ViewPage<CallView>, StoreError> {
-        if filter.ended {
-            return self.ended_calls(filter).await;
+        if let Some(state @ (State::Released | State::Ended)) = filter.state {
+            return self.calls_with_outcome(state, filter).await;
         }
         let Some(most) = filter.limit.checked_add(1) else { return Ok(empty()) };
         let mut places: BTreeSet<(Last<Wall>, CallId)> = BTreeSet::new();
@@ -107,14 +109,24 @@ impl Engine {
         Ok(ViewPage { calls, next })
     }
 
-    async fn ended_calls(&self, filter: CallFilter) -> Result<ViewPage<CallView>, StoreError> {
-        let CallFilter { agent, limit, mut after, .. } = filter;
+    async fn calls_with_outcome(
+        &self,
+        state: State,
+        filter: CallFilter,
+    ) -> Result<ViewPage<CallView>, StoreError> {
+        let CallFilter { state: _, agent, limit, mut after } = filter;
+        let released = (state == State::Released).then_some(Outcome::Released);
+        let outcome = released.map(|outcome| outcome.name().to_owned());
         let mut calls = Vec::new();
-        // The store cannot filter by agent: pages are read until enough are found.
+        // The store cannot filter by agent or state: pages are read until enough are found.
         loop {
-            let (ended, next) = self.ended(None, None, limit, after).await?;
-            for (place, call) in &ended {
-                if agent.is_none() || call.facts.agent() == agent.as_ref() {
+            let (ended, next) = self.ended(outcome.clone(), None, limit, after).await?;
+            for (place, stored) in &ended {
+                // Memory may know by now that a released call is over.
+                let known = self.0.calls.find(&stored.id);
+                let call = known.as_ref().unwrap_or(stored);
+                let is_its = agent.is_none() || call.facts.agent() == agent.as_ref();
+                if is_its && call.state() == state {
                     calls.push(CallView::of(call));
                 }
                 if calls.len() == limit {
@@ -172,7 +184,7 @@ impl<T: Ord> PartialOrd for Last<T> {
 }
 
 fn is_wanted(call: &Call, filter: &CallFilter) -> bool {
-    let CallFilter { ended: _, state, agent, limit: _, after } = filter;
+    let CallFilter { state, agent, limit: _, after } = filter;
     call.ended.is_none()
         && state.is_none_or(|state| call.state() == state)
         && agent.as_ref().is_none_or(|agent| call.facts.agent() == Some(agent))

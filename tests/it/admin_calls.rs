@@ -3,7 +3,10 @@
 use callwarden::sim::{Script, Wait};
 use serde_json::{Value, json};
 
-use crate::harness::{ConfigFile, Daemon, Platform};
+use crate::{
+    harness::{ConfigFile, Daemon, Platform},
+    operating::send,
+};
 
 /// An event of a call with a time of its own, so many seconds ago.
 async fn event_ago(daemon: &Daemon, kind: &str, call: &str, agent: &str, seconds: i64) {
@@ -38,6 +41,33 @@ async fn the_list_holds_calls_without_outcome_by_deadline_and_id() {
     assert_eq!(ids(&daemon.api("/api/calls?state=stopping").await.json()), [""; 0]);
     assert_eq!(ids(&daemon.api("/api/calls?state=ended").await.json()), ["e"]);
     assert_eq!(ids(&daemon.api("/api/calls?state=ended&agent=two").await.json()), [""; 0]);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_released_call_is_listed_as_such_until_it_is_over() {
+    let daemon = Daemon::start(ConfigFile::new()).await;
+    for (call, agent) in [("a", "one"), ("b", "two"), ("c", "two")] {
+        event_ago(&daemon, "phone_call_started", call, agent, 5).await;
+    }
+    for call in ["a", "b"] {
+        let path = format!("/api/calls/{call}/release");
+        assert_eq!(send(&daemon, "POST", &path, "{}").await.status, 200);
+    }
+    let check = async |daemon: &Daemon, released: &[&str], ended: &[&str]| {
+        let mut listed = walk(daemon, "/api/calls?state=released&limit=7").await;
+        listed.sort();
+        assert_eq!(listed, released);
+        assert_eq!(walk(daemon, "/api/calls?state=ended&limit=7").await, ended);
+        assert_eq!(ids(&daemon.api("/api/calls").await.json()), ["c"]);
+    };
+    check(&daemon, &["a", "b"], &[]).await;
+    assert_eq!(ids(&daemon.api("/api/calls?state=released&agent=two").await.json()), ["b"]);
+    // They lie in the store alone after a restart.
+    let daemon = Daemon::start_in(daemon.stop().await, ConfigFile::new()).await;
+    check(&daemon, &["a", "b"], &[]).await;
+    assert_eq!(daemon.event("phone_call_ended", "a").await, "ended");
+    check(&daemon, &["b"], &["a"]).await;
     daemon.stop().await;
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, ConfigFile, Daemon, Platform, Request};
 
-async fn send(daemon: &Daemon, method: &str, target: &str, body: &str) -> Answer {
+pub(crate) async fn send(daemon: &Daemon, method: &str, target: &str, body: &str) -> Answer {
     let mut request = Request::new(method, target)
         .header("Authorization", "Bearer admin-0123456789abcdef")
         .header("Content-Type", "application/json");

@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use axum::{extract::Query, http::Uri};
-use jiff::Timestamp;
 
 use super::problem::Problem;
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
         time::{Moment, Wall},
         view::{CallFilter, Cursor, HistoryFilter, OUTCOMES},
     },
-    telemetry::log::escaped,
+    telemetry::log::printable,
 };
 
 const LIMIT: usize = 100;
@@ -22,14 +21,10 @@ const LIMIT_AT_MOST: usize = 1_000;
 
 /// What `GET /api/calls` is asked for.
 pub(super) fn call_filter(uri: &Uri) -> Result<CallFilter, Problem> {
-    let mut filter =
-        CallFilter { ended: false, state: None, agent: None, limit: LIMIT, after: None };
+    let mut filter = CallFilter { state: None, agent: None, limit: LIMIT, after: None };
     for (key, value) in pairs(uri)? {
         match key.as_str() {
-            "state" => match state(&value)? {
-                State::Ended => filter.ended = true,
-                state => filter.state = Some(state),
-            },
+            "state" => filter.state = Some(state(&value)?),
             "agent" => {
                 let agent = AgentId::parse(&value);
                 filter.agent = Some(agent.map_err(|error| bad("agent", &value, error))?);
@@ -72,7 +67,7 @@ fn pairs(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
         if pairs.iter().skip(i + 1).any(|(other, _)| other == key) {
             return Err(Problem::unprocessable(format!(
                 "the query's key {} is there twice: once is expected",
-                escaped(key),
+                printable(key),
             )));
         }
     }
@@ -107,28 +102,24 @@ fn after(value: &str) -> Result<Cursor, Problem> {
 
 /// A time, or how long ago.
 fn since(value: &str, now: Moment) -> Result<Wall, Problem> {
-    if let Ok(at) = value.parse::<Timestamp>() {
-        return Ok(Wall(at.as_microsecond()));
-    }
-    match duration::parsed(value) {
-        Ok(ago) => Ok(now.wall.before(ago)),
-        Err(_) => Err(bad(
+    duration::since(value, now.wall).ok_or_else(|| {
+        bad(
             "since",
             value,
             "is neither RFC 3339, as 2026-01-31T12:00:00Z (a + must be written %2B), nor a \
              duration ago, as 90m",
-        )),
-    }
+        )
+    })
 }
 
 fn bad(key: &str, value: &str, why: impl std::fmt::Display) -> Problem {
-    Problem::unprocessable(format!("{key}={} {why}", escaped(value)))
+    Problem::unprocessable(format!("{key}={} {why}", printable(value)))
 }
 
 fn unknown(key: &str, expected: &str) -> Problem {
     Problem::unprocessable(format!(
         "the query's key {} is unknown: {expected} is expected",
-        escaped(key),
+        printable(key),
     ))
 }
 
@@ -149,7 +140,7 @@ mod tests {
     #[test]
     fn an_empty_query_asks_for_the_first_100_calls_without_outcome() {
         let filter = call_filter(&"/api/calls".parse().unwrap()).unwrap();
-        assert_eq!((filter.ended, filter.state, filter.limit), (false, None, 100));
+        assert_eq!((filter.state, filter.limit), (None, 100));
         assert_eq!((filter.agent, filter.after), (None, None));
     }
 
@@ -162,7 +153,6 @@ mod tests {
         assert_eq!(filter.agent, AgentId::parse("a_1").ok());
         assert_eq!(filter.limit, 1000);
         assert_eq!(filter.after, Some(cursor));
-        assert!(call_filter(&uri("state=ended")).unwrap().ended);
     }
 
     #[test]

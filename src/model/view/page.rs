@@ -15,9 +15,7 @@ use crate::model::{
 /// Which calls a list is to hold, and where it goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallFilter {
-    /// Calls that are over, instead of those without outcome; `state` is `None` then.
-    pub ended: bool,
-    /// Only calls in this state; never [`State::Ended`].
+    /// Only calls in this state; `None` is every call without outcome.
     pub state: Option<State>,
     /// Only calls of this agent.
     pub agent: Option<AgentId>,
