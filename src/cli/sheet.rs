@@ -29,22 +29,10 @@ pub(super) fn table(page: &Value, columns: &[Column], none: &str) -> io::Result<
     if calls.is_empty() {
         return writeln!(out, "{none}");
     }
-    let width = width();
-    let shown: Vec<_> = columns.iter().filter(|column| column.from_width <= width).collect();
-    let mut table = Table::new();
-    table
-        .load_style(NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width)
-        .set_header(shown.iter().map(|column| Cell::new(column.heading)));
     let now = crate::engine::clock::Clock::system().now().wall.0;
     let now = jiff::Timestamp::from_microsecond(now).unwrap_or_default();
-    for call in calls {
-        table.add_row(shown.iter().map(|column| Cell::new((column.say)(call, now))));
-    }
     let in_colour = anstream::AutoStream::choice(&io::stdout()) != ColorChoice::Never;
-    for (n, line) in table.lines().enumerate() {
-        let line = line.trim_end();
+    for (n, line) in lines(calls, columns, width(), now).iter().enumerate() {
         match (in_colour, n) {
             (true, 0) => writeln!(out, "\x1b[1m{line}\x1b[0m")?,
             (true, _) => writeln!(out, "{}", coloured(line))?,
@@ -57,9 +45,35 @@ pub(super) fn table(page: &Value, columns: &[Column], none: &str) -> io::Result<
     Ok(())
 }
 
+/// The table's lines: a row a line where no width is given, else as many as fit.
+fn lines(
+    calls: &[Value],
+    columns: &[Column],
+    width: Option<u16>,
+    now: jiff::Timestamp,
+) -> Vec<String> {
+    let fits = |column: &&Column| width.is_none_or(|width| column.from_width <= width);
+    let shown: Vec<_> = columns.iter().filter(fits).collect();
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    match width {
+        Some(width) => {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        }
+        None => {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
+    }
+    table.set_header(shown.iter().map(|column| Cell::new(column.heading)));
+    for call in calls {
+        table.add_row(shown.iter().map(|column| Cell::new((column.say)(call, now))));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
 /// A name and what is to be said under it, broken between words where the terminal ends.
 pub(super) fn pair(name: &str, said: &str) -> String {
-    paired(name, said, usize::from(width()))
+    paired(name, said, width().map_or(usize::MAX, usize::from))
 }
 
 fn paired(name: &str, said: &str, width: usize) -> String {
@@ -154,12 +168,15 @@ fn coloured(line: &str) -> String {
     }
 }
 
-fn width() -> u16 {
+/// How wide the terminal is; `None` where there is none: programs read lines, not columns.
+fn width() -> Option<u16> {
     let stdout = io::stdout();
-    let of_terminal = || tcgetwinsize(&stdout).ok().map(|size| size.ws_col);
-    let told = || ProcessEnv.var("COLUMNS").ok()?.parse().ok();
-    let known = if stdout.is_terminal() { of_terminal().or_else(told) } else { told() };
-    known.filter(|columns| *columns >= 20).unwrap_or(USUAL)
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let of_terminal = tcgetwinsize(&stdout).ok().map(|size| size.ws_col);
+    let known = of_terminal.or_else(|| ProcessEnv.var("COLUMNS").ok()?.parse().ok());
+    Some(known.filter(|columns| *columns >= 20).unwrap_or(USUAL))
 }
 
 #[cfg(test)]
@@ -190,6 +207,23 @@ mod tests {
         assert_eq!(paired("history", said, 40), narrow);
         let id = "3065d09b-a889-54b0-f471-efe21f1df0ed";
         assert_eq!(paired("id", id, 40), format!("id\n{id}\n"));
+    }
+
+    #[test]
+    fn a_row_is_broken_where_the_terminal_ends_and_nowhere_else() {
+        let columns = [
+            Column { heading: "CALL", from_width: 0, say: |call, _| text(call, "id") },
+            Column { heading: "STATE", from_width: 0, say: |call, _| text(call, "state") },
+            Column { heading: "AGENT", from_width: 60, say: |call, _| text(call, "agent") },
+        ];
+        let id = "3065d09b-a889-54b0-f471-efe21f1df0ed".repeat(5);
+        let calls = [serde_json::json!({"id": id, "state": "live", "agent": "a"})];
+        let narrow = lines(&calls, &columns, Some(40), jiff::Timestamp::UNIX_EPOCH);
+        assert!(narrow.iter().all(|line| line.chars().count() <= 40), "{narrow:#?}");
+        assert!(narrow.len() > 2 && !narrow[0].contains("AGENT"), "{narrow:#?}");
+        let whole = lines(&calls, &columns, None, jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!(whole.len(), 2, "{whole:#?}");
+        assert_eq!(whole[1].split_whitespace().collect::<Vec<_>>(), [&id, "live", "a"]);
     }
 
     #[test]
