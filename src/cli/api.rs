@@ -10,8 +10,9 @@ use thiserror::Error;
 use super::healthcheck::reachable;
 use crate::{
     config::{Config, ProcessEnv, SecretError},
+    model::ids::CallId,
     platform::{PlatformError, no_tls_config},
-    telemetry::log::escaped,
+    telemetry::log::printable,
 };
 
 /// A kill switch that blocks new calls may wait 30 s for its turn and then for its answer.
@@ -38,7 +39,7 @@ pub(super) enum ApiError {
     },
     #[error("what answers at {at} (admin.listen) is no callwarden: status {status}")]
     Stranger { at: SocketAddr, status: u16 },
-    #[error("{}{}", escaped(detail), if *status == 401 { " (has it changed since the daemon read it?)" } else { "" })]
+    #[error("{}{}", printable(detail), if *status == 401 { " (has it changed since the daemon read it?)" } else { "" })]
     Refused { status: u16, detail: String },
 }
 
@@ -141,12 +142,22 @@ impl Api {
 }
 
 /// The path of a call, and what comes after.
-pub(super) fn call_path(id: &str, rest: &str) -> String {
-    format!("/api/calls/{}{rest}", encoded(id))
+pub(super) fn call_path(id: &CallId, rest: &str) -> String {
+    format!("/api/calls/{}{rest}", encoded(id.as_str()))
 }
 
-/// Percent-encodes all but letters, digits, `-` and `_`: a `.` too, since a path of dots alone would
-/// be taken for a folder.
+/// An id on the command line, if a path can name it: a segment `.` or `..`, percent-encoded or not,
+/// is a step in the path to every client, and the path of another order may be left.
+pub(super) fn call_id(text: &str) -> Result<CallId, String> {
+    match text {
+        "." | ".." => {
+            Err("a URL cannot name this id; name the call by its other id, or its sid".to_owned())
+        }
+        _ => CallId::parse(text).map_err(|error| error.to_string()),
+    }
+}
+
+/// Percent-encodes all but letters, digits, `-` and `_`.
 fn encoded(text: &str) -> String {
     let mut all = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -164,7 +175,9 @@ mod tests {
 
     #[test]
     fn an_id_stays_one_segment() {
-        assert_eq!(call_path("../a b", "/end"), "/api/calls/%2E%2E%2Fa%20b/end");
-        assert_eq!(call_path("CA-1_x", ""), "/api/calls/CA-1_x");
+        let path = |id, rest| call_path(&call_id(id).unwrap(), rest);
+        assert_eq!(path("../a b", "/end"), "/api/calls/%2E%2E%2Fa%20b/end");
+        assert_eq!(path("CA-1_x", ""), "/api/calls/CA-1_x");
+        assert_eq!([".", "..", ""].map(|id| call_id(id).is_ok()), [false; 3]);
     }
 }

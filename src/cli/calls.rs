@@ -2,16 +2,23 @@
 
 use std::io::{self, Write as _};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use serde_json::{Value, json};
 
 use super::{
     ConfigPath, Exit,
-    api::{Api, call_path},
+    api::{Api, call_id, call_path},
     runtime,
     sheet::{self, Column, instant, left, local, pair, text},
 };
-use crate::config::duration;
+use crate::{
+    config::duration,
+    model::{
+        call::State,
+        ids::{AgentId, CallId},
+        operator::EXTENSIONS,
+    },
+};
 
 pub(super) const EXAMPLE: &str = "\
 Examples:
@@ -32,12 +39,12 @@ enum What {
     List {
         #[command(flatten)]
         asking: Asking,
-        /// Only calls in this state: live, stopping, confirming, observing or ended.
-        #[arg(long)]
+        /// Only calls in this state.
+        #[arg(long, value_parser = PossibleValuesParser::new(State::ALL.map(State::name)))]
         state: Option<String>,
         /// Only calls of this agent.
-        #[arg(long, value_name = "ID")]
-        agent: Option<String>,
+        #[arg(long, value_name = "ID", value_parser = AgentId::parse)]
+        agent: Option<AgentId>,
         /// The most calls to show.
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
         limit: u64,
@@ -48,7 +55,8 @@ enum What {
         #[command(flatten)]
         asking: Asking,
         /// Its id, or its sid.
-        id: String,
+        #[arg(value_parser = call_id)]
+        id: CallId,
     },
     /// Ends one call now, or all that have something in common.
     #[command(after_help = "\
@@ -74,7 +82,8 @@ Examples:
         #[command(flatten)]
         asking: Asking,
         /// Its id, or its sid.
-        id: String,
+        #[arg(value_parser = call_id)]
+        id: CallId,
         /// By how much, from 1s to 30d.
         #[arg(value_parser = by)]
         duration: String,
@@ -85,7 +94,8 @@ Examples:
         #[command(flatten)]
         asking: Asking,
         /// Its id, or its sid.
-        id: String,
+        #[arg(value_parser = call_id)]
+        id: CallId,
     },
 }
 
@@ -103,11 +113,11 @@ pub(super) struct Asking {
 #[group(required = true, multiple = true)]
 struct Which {
     /// The call's id, or its sid.
-    #[arg(conflicts_with_all = ["agent", "campaign", "to", "rule", "all"])]
-    id: Option<String>,
+    #[arg(value_parser = call_id, conflicts_with_all = ["agent", "campaign", "to", "rule", "all"])]
+    id: Option<CallId>,
     /// Calls of this agent.
-    #[arg(long, value_name = "ID")]
-    agent: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = AgentId::parse)]
+    agent: Option<AgentId>,
     /// Calls of this campaign.
     #[arg(long, value_name = "ID")]
     campaign: Option<String>,
@@ -123,7 +133,12 @@ struct Which {
 }
 
 fn by(text: &str) -> Result<String, String> {
-    duration::parsed(text).map(|_| text.to_owned())
+    let span = duration::parsed(text)?;
+    if EXTENSIONS.contains(&span) {
+        Ok(text.to_owned())
+    } else {
+        Err("it is not between 1s and 30d".to_owned())
+    }
 }
 
 impl Asking {
@@ -146,7 +161,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     runtime()?.block_on(async {
         match &arguments.what {
             What::List { asking, state, agent, limit } => {
-                let filter: Vec<_> = [("state", state), ("agent", agent)]
+                let agent = agent.clone().map(String::from);
+                let filter: Vec<_> = [("state", state), ("agent", &agent)]
                     .into_iter()
                     .filter_map(|(key, value)| Some((key, value.clone()?)))
                     .collect();
@@ -192,7 +208,8 @@ async fn kill(
 ) -> anyhow::Result<()> {
     let Which { id: _, agent, campaign, to, rule, all } = which;
     let mut body = json!({"all": all, "block_new": block_new, "dry_run": dry_run});
-    for (key, value) in [("agent", agent), ("campaign", campaign), ("to", to), ("rule", rule)] {
+    let agent = agent.clone().map(String::from);
+    for (key, value) in [("agent", &agent), ("campaign", campaign), ("to", to), ("rule", rule)] {
         if let Some(value) = value {
             body[key] = value.as_str().into();
         }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     ConfigPath, Exit,
-    api::{Api, call_path},
+    api::{Api, call_id, call_path},
     runtime,
 };
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
         decode::{PathNames, Place, What, decode, pointers::Field},
         event::{CallName, Heard},
         explain::{Numbers, Verdict},
+        ids::CallId,
         time::{Moment, Mono},
         view::{ReadView, WhyView},
     },
@@ -44,8 +45,8 @@ pub(super) struct Arguments {
     #[arg(conflicts_with = "call")]
     file: Option<PathBuf>,
     /// A call of the running daemon instead, by its id or sid; through the admin API.
-    #[arg(long, value_name = "ID")]
-    call: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = call_id)]
+    call: Option<CallId>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -108,7 +109,7 @@ fn of_body(body: &[u8], config: &Config, now: Moment) -> anyhow::Result<Value> {
     Ok(serde_json::to_value(WhyView::of(&call, &policy, now, Numbers::Whole, read))?)
 }
 
-fn id_of(heard: &Heard) -> &crate::model::ids::CallId {
+fn id_of(heard: &Heard) -> &CallId {
     match &heard.call {
         CallName::Id(id) | CallName::Sid(id) | CallName::Both { id, .. } => id,
     }

@@ -1,12 +1,16 @@
 //! `callwarden history`: how calls ended, through the admin API.
 
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 
 use super::{
     Exit,
     calls::Asking,
     runtime,
     sheet::{self, Column, local, span, text},
+};
+use crate::{
+    config::duration,
+    model::{time::Wall, view::OUTCOMES},
 };
 
 pub(super) const EXAMPLE: &str = "\
@@ -18,15 +22,21 @@ Examples:
 pub(super) struct Arguments {
     #[command(flatten)]
     asking: Asking,
-    /// Only this: completed, not_connected, stopped, raced, observed, released or failed.
-    #[arg(long)]
+    /// Only this.
+    #[arg(long, value_parser = PossibleValuesParser::new(OUTCOMES))]
     outcome: Option<String>,
     /// Only what ended since: so long ago, or an RFC 3339 time.
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", value_parser = when)]
     since: Option<String>,
     /// The most calls to show.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     limit: u64,
+}
+
+fn when(text: &str) -> Result<String, &'static str> {
+    let at = duration::since(text, Wall::default());
+    at.map(|_| text.to_owned())
+        .ok_or("expected so long ago, as 90m, or an RFC 3339 time, as 2026-01-31T12:00:00Z")
 }
 
 const COLUMNS: [Column; 7] = [
