@@ -13,7 +13,6 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use self::{play::Got, report::Report};
@@ -59,11 +58,19 @@ enum Format {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let config = arguments.config.load()?;
     let mut report = Report::default();
-    // The mistakes of all files are told at once.
+    // The mistakes of all files are told at once, and nothing is tried then.
     let mut mistakes: Option<ConfigErrors> = None;
+    let mut all_read = true;
     for path in &arguments.files {
         let file = path.display().to_string();
-        let text = fs::read_to_string(path).with_context(|| format!("{file} cannot be read"))?;
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                writeln!(io::stderr(), "callwarden: {file} cannot be read: {error}")?;
+                all_read = false;
+                continue;
+            }
+        };
         match parse_cases(path, text) {
             Ok(cases) => report.add(file, cases.iter().map(|case| tried(case, &config)).collect()),
             Err(more) => {
@@ -76,6 +83,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     if let Some(mistakes) = mistakes {
         return Err(mistakes.into());
+    }
+    if !all_read {
+        return Ok(Exit::No);
     }
     let text = match arguments.format {
         Format::Text => report.text(),
@@ -103,10 +113,7 @@ struct Failure {
 fn tried(case: &Case, config: &Config) -> Tried {
     let failures = match play::play(case, config) {
         Ok(got) => failures(&case.expect, &got),
-        Err(error) => {
-            let expected = "an event that can be read".to_owned();
-            vec![Failure { key: "event", expected, got: error }]
-        }
+        Err(failure) => vec![failure],
     };
     Tried { name: case.name.clone(), failures }
 }

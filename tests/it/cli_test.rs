@@ -40,6 +40,22 @@ fn it_says_how_many_cases_hold_and_ends_with_1_where_one_does_not() {
 }
 
 #[test]
+fn every_file_that_cannot_be_read_is_named() {
+    let home = Home::new();
+    home.write(&ConfigFile::new());
+    let odd = "[[cases]]\n";
+    fs::write(home.path().join("odd.toml"), odd).unwrap();
+    for (files, code) in [(&["no-1", "no-2"][..], 1), (&["no-1", "odd.toml", "no-2"], 78)] {
+        let arguments = [&["test", "--config", "callwarden.toml"], files].concat();
+        let told = Command::new_in(&home, &arguments).run();
+        assert_eq!((told.code, told.stdout.as_str()), (code, ""), "{}", told.all());
+        for file in files {
+            assert!(told.stderr.contains(file), "{file}: {}", told.stderr);
+        }
+    }
+}
+
+#[test]
 fn the_mistakes_of_all_files_are_told_at_once_and_nothing_is_tried() {
     let right = case("cut", "voicemail");
     let odd = case("odd", "voicemale").replace("call_id", "at = 5, call_id");

@@ -10,11 +10,14 @@ use crate::{
         change::{Effect, Event},
         decode::{PathNames, What, decode},
         event::{CallName, Heard},
+        ids::CallId,
         platform::{Answer, Row, Status},
         policy::Policy,
         time::{Moment, Mono, Wall},
     },
 };
+
+use super::Failure;
 
 /// When a case begins whose first event has no time of its own: noon in Greenwich, 2026-01-15.
 const NOON: Wall = Wall(1_768_478_400_000_000);
@@ -32,22 +35,35 @@ pub(super) struct Got {
     pub(super) outcome: String,
 }
 
-/// Plays a case; an event that cannot be read is an error in words.
-pub(super) fn play(case: &Case, config: &Config) -> Result<Got, String> {
+/// Plays a case.
+///
+/// # Errors
+///
+/// What keeps it from being played: an event that cannot be read, or that is of another call.
+pub(super) fn play(case: &Case, config: &Config) -> Result<Got, Failure> {
+    let unread = |got| {
+        let expected = "an event that can be read".to_owned();
+        Failure { key: "event", expected, got }
+    };
     let mut heard = Vec::new();
     for (at, body) in &case.events {
         let decoded =
             decode(body.to_string().as_bytes(), &PathNames::default(), &config.webhook.fields)
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| unread(error.to_string()))?;
         match decoded.what {
             What::Event(event) => heard.push((*at, event)),
             What::Ignored => {}
         }
     }
     let Some((_, first)) = heard.first() else {
-        return Err("every event is one that callwarden ignores".to_owned());
+        return Err(unread("every event is one that callwarden ignores".to_owned()));
     };
-    let (CallName::Id(id) | CallName::Sid(id) | CallName::Both { id, .. }) = &first.call;
+    if let Some((one, other)) = strangers(heard.iter().map(|(_, event)| &event.call)) {
+        let expected = "events of one call".to_owned();
+        let got = format!("those of {:?} and {:?}", one.as_str(), other.as_str());
+        return Err(Failure { key: "events", expected, got });
+    }
+    let id = names(&first.call).0;
     let began = Moment { wall: first.time.unwrap_or(NOON), mono: Mono(1 << 50) };
     let mut stage =
         Stage { call: Call::new(id.clone(), began), now: began, policy: config.policy() };
@@ -55,6 +71,33 @@ pub(super) fn play(case: &Case, config: &Config) -> Result<Got, String> {
         stage.hear(event, began.after(*at));
     }
     Ok(stage.got(began))
+}
+
+/// The id of a call, or its sid; and its sid where it has both.
+fn names(call: &CallName) -> (&CallId, Option<&CallId>) {
+    match call {
+        CallName::Id(id) | CallName::Sid(id) => (id, None),
+        CallName::Both { id, sid } => (id, Some(sid)),
+    }
+}
+
+/// Two names that nothing in these says to be of one call.
+fn strangers<'a>(calls: impl Iterator<Item = &'a CallName>) -> Option<(&'a CallId, &'a CallId)> {
+    // Each call that there is, by all its names.
+    let mut known: Vec<Vec<&CallId>> = Vec::new();
+    for (id, sid) in calls.map(names) {
+        let its = |name: &&CallId| *name == id || Some(*name) == sid;
+        let mut joined = Vec::new();
+        for same in known.extract_if(.., |names| names.iter().any(its)) {
+            joined.extend(same);
+        }
+        joined.extend([Some(id), sid].into_iter().flatten());
+        known.push(joined);
+    }
+    match known.as_slice() {
+        [one, other, ..] => Some((one.first()?, other.first()?)),
+        _ => None,
+    }
 }
 
 struct Stage {

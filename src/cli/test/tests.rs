@@ -46,6 +46,45 @@ fn every_example_of_the_policy_page_holds() {
 }
 
 #[test]
+fn the_cases_of_the_readme_pass_against_its_config() {
+    let page = include_str!("../../../README.md");
+    let file = |name: &str| {
+        let (_, text) = page.split_once(&format!("cat > {name} <<'TOML'\n")).unwrap();
+        text.split_once("\nTOML\n").unwrap().0
+    };
+    let report = report(file("policy-tests.toml"), &config(file("callwarden.toml")));
+    assert_eq!(report.text(), "2 passed, 0 failed\n");
+}
+
+/// The failures of a case whose events are of these calls.
+fn of_calls(calls: &[&str]) -> Vec<Failure> {
+    let events: Vec<_> = calls
+        .iter()
+        .map(|call| format!("{{ event = \"event_phone_call_started\", {call} }}"))
+        .collect();
+    let events = events.join(", ");
+    let text =
+        format!("[[case]]\nname = \"it\"\nevents = [{events}]\nexpect = {{ limit = \"total\" }}");
+    let cases = parse_cases(Path::new("cases.toml"), text).unwrap();
+    tried(&cases[0], &config(EXAMPLE)).failures
+}
+
+#[test]
+fn events_of_two_calls_are_a_mistake_that_names_both() {
+    let (a, b, sid) = ("call_id = \"a\"", "call_id = \"b\"", "call_sid = \"s\"");
+    let both = "call_id = \"a\", call_sid = \"s\"";
+    for strangers in [&[a, b][..], &[both, b], &[a, both, b]] {
+        let failures = of_calls(strangers);
+        let said: Vec<_> = failures.iter().map(|it| (it.key, it.got.as_str())).collect();
+        assert_eq!(said, [("events", "those of \"a\" and \"b\"")], "{strangers:?}");
+    }
+    assert_eq!(of_calls(&[a, sid])[0].got, "those of \"a\" and \"s\"");
+    for one in [&[a, a][..], &[a, sid, both], &[sid, both, a], &[both, sid]] {
+        assert_eq!(of_calls(one), [], "{one:?}");
+    }
+}
+
+#[test]
 fn a_failure_says_what_was_expected_and_what_came() {
     let cases = r#"
 [[case]]
