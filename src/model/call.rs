@@ -259,6 +259,12 @@ impl Call {
         self.deadlines.earliest
     }
 
+    /// Whether that holds only as long as it rings: then it is asked about before it is stopped.
+    #[must_use]
+    pub fn hinges_on_ringing(&self) -> bool {
+        self.deadlines.hinges_on_ringing()
+    }
+
     /// What becomes of it at its deadline.
     #[must_use]
     pub fn action(&self) -> Action {

@@ -338,7 +338,8 @@ pub(super) fn of_sending(
         return;
     };
     let was_ready = |since: Mono| since < deadline.at.before(AHEAD);
-    let is_plain = deadline.limit != Limit::Ringing
+    let is_plain = !kept.call.hinges_on_ringing()
+        && deadline.limit != Limit::Ringing
         && !kept.call.is_looked_up()
         && [kept.books.settled, awake, daemon.started].into_iter().all(was_ready)
         && daemon.held.max(kept.busy_until) < deadline.at;
