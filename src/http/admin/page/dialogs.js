@@ -39,7 +39,8 @@ export class CallDialog {
   constructor(now, changed) {
     Object.assign(this, { now, changed, dialog: by("call"), body: by("call-body"), id: null });
     setInterval(() => this.tick(), 1000);
-    this.dialog.addEventListener("close", () => { this.id = null; });
+    // The event comes after the closing, perhaps when the next call is open already.
+    this.dialog.addEventListener("close", () => { if (!this.dialog.open) this.id = null; });
   }
 
   async open(id) {
