@@ -327,3 +327,92 @@ fn a_call_that_a_reload_made_one_to_observe_is_not_given_up() {
     scene.apply(&Event::Woke);
     assert_eq!((scene.outcome(), scene.call.state()), (None, State::Observing));
 }
+
+#[test]
+fn a_request_is_the_first_until_one_got_past_the_quota() {
+    let mut scene = Scene::stopping();
+    scene.fail(Failure::RateLimited { pause: None });
+    assert!(scene.call.stop.is_first());
+    assert!(scene.send());
+    scene.fail(Failure::Timeout);
+    assert!(!scene.call.stop.is_first());
+    scene.wake();
+    assert!(scene.send());
+    scene.fail(Failure::RateLimited { pause: None });
+    assert!(!scene.call.stop.is_first(), "it stays so");
+}
+
+#[test]
+fn a_401_that_brings_no_other_token_is_backed_off() {
+    let mut scene = Scene::stopping();
+    scene.fail(Failure::Unauthorized { status: 401 });
+    assert!(scene.wake() > Duration::ZERO);
+}
+
+#[test]
+fn a_stop_is_on_record_where_all_that_is_stored_is_the_same() {
+    let stop = Stop { attempts: 1, ..Stop::default() };
+    let mut as_stored = stop.clone();
+    as_stored.next = Next::Queued;
+    assert!(stop.is_on_record_as(&as_stored));
+    let changes: [fn(&mut Stop); 9] = [
+        |stop| stop.intent = Some(Wall(1)),
+        |stop| stop.begun = Some(Wall(1)),
+        |stop| stop.attempts = 2,
+        |stop| stop.sent = Some(Wall(1)),
+        |stop| stop.lost = Some(Wall(1)),
+        |stop| stop.accepted = Some(Wall(1)),
+        |stop| stop.answered = Some((Wall(1), FailReason::NotFound)),
+        |stop| stop.target = Some(id("another")),
+        |stop| stop.under_way = true,
+    ];
+    for (nth, change) in changes.iter().enumerate() {
+        let mut other = stop.clone();
+        change(&mut other);
+        assert!(!stop.is_on_record_as(&other), "change {nth}");
+    }
+}
+
+#[test]
+fn a_stop_begins_anew_with_what_was_tried_and_what_is_under_way() {
+    let stop = Stop {
+        attempts: 3,
+        target: Some(id("another")),
+        under_way: true,
+        sent: Some(Wall(7)),
+        next: Next::UnderWay,
+        accepted: Some(Wall(8)),
+        ..Stop::default()
+    };
+    let anew = stop.anew();
+    assert_eq!((anew.attempts, anew.target), (3, Some(id("another"))));
+    assert_eq!((anew.sent, anew.next, anew.accepted), (Some(Wall(7)), Next::UnderWay, None));
+    let answered = Stop { under_way: false, ..stop }.anew();
+    assert_eq!((answered.sent, answered.next), (None, Next::Idle));
+}
+
+#[test]
+fn after_a_crash_an_intent_that_came_due_counts_as_sent_unless_the_record_says_more() {
+    let now = Moment { wall: Wall(10), mono: Mono(10) };
+    for (has_begun, attempts, is_due, counts) in [
+        (false, 0, true, true),
+        (true, 0, true, true),
+        (false, 2, true, true),
+        (true, 2, true, false),
+        (false, 0, false, false),
+    ] {
+        let begun = has_begun.then_some(Wall(5));
+        let mut stop = Stop { begun, attempts, intent: Some(Wall(5)), ..Stop::default() };
+        stop.restored(now, is_due);
+        assert_eq!(stop.lost, counts.then_some(Wall(5)), "{has_begun} {attempts} {is_due}");
+        assert_eq!(stop.is_first(), attempts == 0);
+    }
+}
+
+#[test]
+fn of_two_stops_that_got_equally_far_ours_goes_on() {
+    let stop = |target| Stop { attempts: 1, target: Some(id(target)), ..Stop::default() };
+    let mut ours = stop("ours");
+    ours.join(&stop("theirs"), Moment::default());
+    assert_eq!(ours.target, Some(id("ours")));
+}
