@@ -170,8 +170,9 @@ impl Stop {
             // What was answered to a stop that was taken back doesn't count for this one.
             self.forget_answers();
         }
-        // One request a call: the answer to one still under way says when the next is due.
-        if !self.under_way {
+        // One request a call: the answer to one still under way says when the next is due. And what
+        // was accepted, though the stop was taken back meanwhile, is being confirmed.
+        if !self.under_way && (self.accepted.is_none() || self.next == Next::Idle) {
             self.next = Next::Request(now.mono);
         }
     }
@@ -193,11 +194,12 @@ impl Stop {
     }
 
     /// Leaves the call alone: it is only observed, and what was answered so far leads to nothing.
-    /// What is under way stays so.
+    /// What is under way stays so, and what was accepted is waited for.
     pub(super) fn wait(&mut self) {
-        if self.accepted.is_none() {
-            self.forget_answers();
+        if self.accepted.is_some() {
+            return;
         }
+        self.forget_answers();
         if !self.under_way {
             self.next = Next::Idle;
         }

@@ -416,3 +416,21 @@ fn of_two_stops_that_got_equally_far_ours_goes_on() {
     ours.join(&stop("theirs"), Moment::default());
     assert_eq!(ours.target, Some(id("ours")));
 }
+
+/// Caught: the stop was taken back while its request was under way, the request was accepted, and
+/// the next deadline was only observed: nothing confirmed it any more (simulator, seed
+/// 228372981563220).
+#[test]
+fn an_accepted_request_of_a_stop_that_was_taken_back_is_confirmed_whatever_comes() {
+    let now = Moment { wall: Wall(10), mono: Mono(10) };
+    let confirming = Next::Confirm(Mono(99));
+    for is_observed in [true, false] {
+        let mut stop =
+            Stop { accepted: Some(Wall(9)), attempts: 1, next: confirming, ..Stop::default() };
+        stop.begin(now);
+        if is_observed {
+            stop.wait();
+        }
+        assert_eq!(stop.next, confirming, "observed: {is_observed}");
+    }
+}
