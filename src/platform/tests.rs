@@ -125,6 +125,13 @@ fn json(status: &str, body: &str) -> String {
     http(status, "Content-Type: application/json\r\n", body)
 }
 
+/// One after which the connection closes, and which says so: else the next request may be written to
+/// it before the close is seen.
+fn last_json(status: &str, body: &str) -> Act {
+    let headers = "Content-Type: application/json\r\nConnection: close\r\n";
+    Act::SayAndClose(http(status, headers, body))
+}
+
 async fn end_call(bytes: String) -> (Answer, Meter) {
     let server = Server::new(vec![Act::SayAndClose(bytes)]);
     server.client().end_call(&agent(), "call-1").await

@@ -11,9 +11,7 @@ async fn a_list_is_asked_for_and_read_leniently() {
         {"id":null,"status":"ringing"}, {"id":2,"status":null,"agent":null,"created_at":"soon"}, 7
     ],"PAGES":{"current_page":1,"last_page":"3"}}"#;
     let server = Server::new(
-        ["pagination", "meta"]
-            .map(|name| Act::SayAndClose(json("200 OK", &body.replace("PAGES", name))))
-            .into(),
+        ["pagination", "meta"].map(|name| last_json("200 OK", &body.replace("PAGES", name))).into(),
     );
     let client = server.client();
     let query = ListQuery {
@@ -78,13 +76,10 @@ async fn a_list_that_is_none_is_told_apart() {
 async fn active_calls_are_looked_up_by_agent_and_number() {
     let one = r#"{"id":"c1","agent_id":"other","status":"answered","started_at":"2024-01-15T11:30:00.5Z"}"#;
     let server = Server::new(vec![
-        Act::SayAndClose(json("200 OK", &format!(r#"{{"data":[{one},{{"id":"c2"}}]}}"#))),
-        Act::SayAndClose(json("200 OK", &format!(r#"{{"data":{one}}}"#))),
-        Act::SayAndClose(json("404 Not Found", r#"{"message":"No active call found"}"#)),
-        Act::SayAndClose(json(
-            "404 Not Found",
-            r#"{"message":"Agent not found in this environment."}"#,
-        )),
+        last_json("200 OK", &format!(r#"{{"data":[{one},{{"id":"c2"}}]}}"#)),
+        last_json("200 OK", &format!(r#"{{"data":{one}}}"#)),
+        last_json("404 Not Found", r#"{"message":"No active call found"}"#),
+        last_json("404 Not Found", r#"{"message":"Agent not found in this environment."}"#),
     ]);
     let client = server.client();
     let rows = client.active_call(&agent(), "+49/..%2f\u{fc}").await.0.unwrap();
