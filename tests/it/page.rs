@@ -143,9 +143,12 @@ async fn what_a_caller_writes_is_shown_as_text() {
     let campaign = "return document.querySelector('#call .facts').textContent";
     assert!(browser.run(campaign).await.as_str().unwrap().contains(EVIL));
     browser.picture("evil").await;
-    press(&browser, "✕").await;
     browser.until("document.querySelector('#ended button')").await;
-    browser.run("document.querySelector('#ended button').click()").await;
+    // At once, so that the event of the closing comes when the next call is open already.
+    let next = "document.querySelector('#call [data-close]').click();
+        document.querySelector('#ended button').click()";
+    browser.run(next).await;
+    browser.until("document.querySelector('#call-id').textContent === 'over'").await;
     browser.until("document.querySelector('#call .trail')").await;
     quiet(&browser).await;
     daemon.stop().await;
