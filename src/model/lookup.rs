@@ -131,11 +131,13 @@ impl Lookup {
             // Known by an id alone, which search may not find.
             steps.push_back(Query::Recent { page: 1 });
         }
+        // By the time of its arrival an old event would be of any call that rings now.
+        let doubted = call.doubts.iter().map(|(_, at)| *at);
         Self {
             id: call.id.clone(),
             sid: facts.sid().cloned(),
             agent: facts.agent().cloned(),
-            began: facts.began(),
+            began: doubted.fold(facts.began(), Wall::min),
             batch,
             joined: None,
             steps,
@@ -253,3 +255,6 @@ impl Lookup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
