@@ -312,6 +312,12 @@ impl Call {
         self.deadlines.action == Action::Observe
     }
 
+    /// Whether its stop leads to nothing. What was accepted is waited for, whatever a reload has made
+    /// of the call since.
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.is_observed() && self.stop.accepted.is_none()
+    }
+
     /// Whether a request waits for its turn: the dispatcher must have it.
     #[must_use]
     pub fn is_queued(&self) -> bool {

@@ -243,8 +243,7 @@ impl<'a> Turn<'a> {
         if self.call.ended.is_some() {
             return;
         }
-        // What was accepted is waited for, whatever a reload has made of the call since.
-        if self.call.is_observed() && self.call.stop.accepted.is_none() {
+        if self.call.is_left_alone() {
             self.call.stop.wait();
         }
         let heard = |kind| self.call.facts.times(kind).is_some();
@@ -326,6 +325,7 @@ impl<'a> Turn<'a> {
         if let Some((at, reason)) = gives_up
             && at <= self.now.mono
             && call.ended.is_none()
+            && !call.is_left_alone()
         {
             self.end(Ended::given_up(reason, deadline, self.now), None);
         }

@@ -328,6 +328,19 @@ fn a_call_that_a_reload_made_one_to_observe_is_not_given_up() {
     assert_eq!((scene.outcome(), scene.call.state()), (None, State::Observing));
 }
 
+/// Caught: the answer to a request that was under way gave it up (simulator, seed 5002828).
+#[test]
+fn nor_is_it_by_an_answer_that_comes_after_the_reload() {
+    let mut scene = Scene::stopping();
+    scene.answer(Answer::NotFound);
+    scene.wake();
+    assert!(scene.send());
+    scene.pass(seconds(7_200));
+    observe(&mut scene, true);
+    scene.answer(Answer::NotFound);
+    assert_eq!((scene.outcome(), scene.call.state()), (None, State::Observing));
+}
+
 #[test]
 fn a_request_is_the_first_until_one_got_past_the_quota() {
     let mut scene = Scene::stopping();
