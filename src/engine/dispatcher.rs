@@ -25,9 +25,6 @@ use crate::{
     telemetry::liveness::Pulse,
 };
 
-/// How long requests wait for others to be written (the quota outlives a crash), before the store
-/// is taken for slow and holds nothing back.
-const RECORD_WAIT: Duration = Duration::from_millis(100);
 /// How often the loop shows that it turns.
 const BEAT: Duration = Duration::from_secs(1);
 /// Rows a page, the most that the platform gives.
@@ -38,17 +35,15 @@ pub(crate) struct Dispatcher {
     shared: Arc<Shared>,
     requests: TaskTracker,
     pulse: Pulse,
-    /// The store did not write requests in time, and has not caught up since.
-    store_is_slow: bool,
 }
 
 impl Dispatcher {
     pub(super) fn new(shared: Arc<Shared>, requests: TaskTracker, pulse: Pulse) -> Self {
-        Self { shared, requests, pulse, store_is_slow: false }
+        Self { shared, requests, pulse }
     }
 
     /// Lets requests go until told to stop; those under way go on.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    pub(crate) async fn run(self, stop: CancellationToken) {
         // Whoever waits for the requests waits for the last one that leaves here.
         let _still_runs = self.requests.token();
         if self.shared.reconciles() {
@@ -87,12 +82,13 @@ impl Dispatcher {
     }
 
     /// Waits until a crash now would not forget more requests than a restart counts.
-    async fn await_records(&mut self) {
+    async fn await_records(&self) {
         let ledger = &self.shared.ledger;
-        if ledger.has_room() {
-            self.store_is_slow = false;
-        } else if !self.store_is_slow {
-            self.store_is_slow = tokio::time::timeout(RECORD_WAIT, ledger.room()).await.is_err();
+        loop {
+            let now = self.now().mono;
+            let Poll::Until(at) = ledger.poll(now) else { return };
+            // Whether in time or not, the ledger is asked again.
+            drop(tokio::time::timeout(at.since(now), ledger.written_on()).await);
         }
     }
 

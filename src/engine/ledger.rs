@@ -3,10 +3,6 @@
 //!
 //! Written under the call's lock, emptied by the loop in `persist`. It holds ids, not changes: ten
 //! events of a call fold into one write, and what failed just stays.
-//!
-//! A request is written behind, so a crash forgets the last few. The store is therefore told ahead
-//! how many may leave unwritten, and no more do: a restart counts them all as sent (spec §7
-//! *Requests recorded in the store count after a restart*).
 
 use std::{
     collections::HashSet,
@@ -16,10 +12,14 @@ use std::{
     },
 };
 
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 
 use crate::{
-    model::{ids::CallId, time::Wall},
+    model::{
+        ids::CallId,
+        quota::{Poll, Unwritten},
+        time::{Mono, Wall},
+    },
     store::JoinedAway,
 };
 
@@ -29,21 +29,8 @@ pub(super) struct Ledger {
     pending: Mutex<Pending>,
     told: Notify,
     failing: AtomicBool,
-    unwritten: watch::Sender<Unwritten>,
-}
-
-/// Requests that left and are not written.
-#[derive(Clone, Copy, Default)]
-struct Unwritten {
-    count: usize,
-    /// How many there may be, as the store knows it.
-    most: u32,
-}
-
-impl Unwritten {
-    fn has_room(self) -> bool {
-        self.count < usize::try_from(self.most).unwrap_or(usize::MAX)
-    }
+    unwritten: Mutex<Unwritten>,
+    unwritten_changed: Notify,
 }
 
 /// All that waits to be written.
@@ -99,41 +86,33 @@ impl Ledger {
 
     /// A request left for the platform.
     pub(super) fn request(&self, at: Wall) {
-        self.unwritten.send_modify(|unwritten| unwritten.count += 1);
+        // In this order: it is not written before it counts.
+        self.unwritten(Unwritten::sent);
         self.with(|pending| pending.requests.push(at));
     }
 
     /// From now on so many requests may leave before they are written; more of them than before
     /// only once the store knows it.
     pub(super) fn allow_unwritten(&self, most: u32) {
-        self.with(|pending| {
-            pending.most_unwritten = Some(most);
-            self.unwritten.send_modify(|unwritten| unwritten.most = unwritten.most.min(most));
-        });
+        // In this order: nothing is written before it is wanted.
+        self.unwritten(|unwritten| unwritten.allow(most));
+        self.with(|pending| pending.most_unwritten = Some(most));
     }
 
-    /// Whether a request may leave before others are written. A failing store holds nothing back.
-    pub(super) fn has_room(&self) -> bool {
-        self.is_failing() || self.unwritten.borrow().has_room()
+    /// Whether a request may leave before others are written.
+    pub(super) fn poll(&self, now: Mono) -> Poll {
+        self.unwritten(|unwritten| unwritten.poll(self.is_failing(), now))
     }
 
-    /// Waits until a request [may leave](Self::has_room).
-    pub(super) async fn room(&self) {
-        let mut unwritten = self.unwritten.subscribe();
-        let room = unwritten.wait_for(|unwritten| self.is_failing() || unwritten.has_room());
-        // It ends with the ledger alone, which outlives this.
-        drop(room.await);
+    /// Waits until [that](Self::poll) may have changed.
+    pub(super) async fn written_on(&self) {
+        self.unwritten_changed.notified().await;
     }
 
     /// What was taken is written.
     pub(super) fn written(&self, requests: usize, most_unwritten: Option<u32>) {
-        self.with(|pending| {
-            let told = most_unwritten.filter(|_| pending.most_unwritten.is_none());
-            self.unwritten.send_modify(|unwritten| {
-                unwritten.count -= requests;
-                unwritten.most = told.unwrap_or(unwritten.most);
-            });
-        });
+        self.unwritten(|unwritten| unwritten.written(requests, most_unwritten));
+        self.unwritten_changed.notify_one();
     }
 
     /// The call is to be written, and somebody waits for that: the ticket says whether it is
@@ -164,7 +143,7 @@ impl Ledger {
                 waiters = std::mem::take(&mut pending.waiters);
             }
         });
-        self.unwritten.send_modify(|_| {});
+        self.unwritten_changed.notify_one();
         waiters.into_iter().for_each(|waiter| waiter.tell(false));
     }
 
@@ -211,7 +190,7 @@ impl Ledger {
             // While the store is down these are of use for two hours at most, and bounded.
             let excess = pending.requests.len().saturating_sub(100_000);
             pending.requests.drain(..excess);
-            self.unwritten.send_modify(|unwritten| unwritten.count -= excess);
+            self.unwritten(|unwritten| unwritten.dropped(excess));
             pending.most_unwritten = pending.most_unwritten.or(most_unwritten);
         });
         waiters.into_iter().for_each(|waiter| waiter.tell(false));
@@ -226,6 +205,10 @@ impl Ledger {
             && requests.is_empty()
             && most_unwritten.is_none()
             && waiters.is_empty()
+    }
+
+    fn unwritten<T>(&self, change: impl FnOnce(&mut Unwritten) -> T) -> T {
+        change(&mut self.unwritten.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn with(&self, change: impl FnOnce(&mut Pending)) {
@@ -262,39 +245,23 @@ mod tests {
     }
 
     #[test]
-    fn requests_leave_as_far_as_the_store_knows_ahead() {
-        let ledger = Ledger::default();
-        assert!(!ledger.has_room(), "the store knows of nothing yet");
-        ledger.allow_unwritten(2);
-        assert!(!ledger.has_room(), "it is not written yet");
-        let write = || {
-            let part = ledger.take(100);
-            ledger.written(part.requests.len(), part.most_unwritten);
-        };
-        write();
-        ledger.request(Wall(1));
-        assert!(ledger.has_room());
-        ledger.request(Wall(2));
-        assert!(!ledger.has_room());
-        write();
-        assert!(ledger.has_room());
-        ledger.allow_unwritten(0);
-        assert!(!ledger.has_room(), "fewer hold at once");
-    }
-
-    #[test]
     fn what_could_not_be_written_still_counts_and_a_failing_store_holds_nothing_back() {
         let ledger = Ledger::default();
+        let may_leave = || ledger.poll(Mono(0)) == Poll::Go;
         ledger.allow_unwritten(1);
+        let told = ledger.take(100);
+        assert!(!may_leave(), "the store does not know it yet");
+        ledger.written(told.requests.len(), told.most_unwritten);
+        assert!(may_leave());
         ledger.request(Wall(1));
         ledger.put_back(ledger.take(100));
-        assert!(!ledger.has_room());
+        assert!(!may_leave());
         ledger.set_failing(true);
-        assert!(ledger.has_room());
+        assert!(may_leave());
         ledger.set_failing(false);
         let part = ledger.take(100);
-        assert_eq!((part.requests.as_slice(), part.most_unwritten), (&[Wall(1)][..], Some(1)));
+        assert_eq!((part.requests.as_slice(), part.most_unwritten), (&[Wall(1)][..], None));
         ledger.written(part.requests.len(), part.most_unwritten);
-        assert!(ledger.has_room());
+        assert!(may_leave());
     }
 }

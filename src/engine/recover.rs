@@ -7,7 +7,7 @@ use tracing::{error, info};
 
 use super::{Shared, persist};
 use crate::{
-    model::{call::Call, ids::CallId, policy::Adopt, quota, time::Wall},
+    model::{call::Call, ids::CallId, policy::Adopt, quota::Unwritten, time::Wall},
     store::{HistoryQuery, StoreError},
 };
 
@@ -100,7 +100,7 @@ async fn requests(shared: &Shared) -> Result<(), StoreError> {
     (0..unwritten).for_each(|_| shared.ledger.request(now.wall));
     let unwritten = std::iter::repeat_n(now.mono, unwritten.try_into().unwrap_or(usize::MAX));
     shared.quota().restore(now.mono, written.chain(unwritten));
-    shared.ledger.allow_unwritten(quota::most_unwritten(most));
+    shared.ledger.allow_unwritten(Unwritten::most(most));
     Ok(())
 }
 

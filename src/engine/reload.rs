@@ -8,7 +8,9 @@ use tracing::{info, warn};
 
 use super::{Engine, Shared, TokenReader, Tuning};
 use crate::{
-    model::{change::Event, ids::CallId, policy::Policy, quota, surge::Surge, time::Mono},
+    model::{
+        change::Event, ids::CallId, policy::Policy, quota::Unwritten, surge::Surge, time::Mono,
+    },
     store::StoreError,
 };
 
@@ -103,7 +105,7 @@ impl Engine {
         let shared = &self.0;
         let (_, known) = shared.tuning().quota;
         shared.quota().reconfigure(most, span);
-        shared.ledger.allow_unwritten(quota::most_unwritten(most));
+        shared.ledger.allow_unwritten(Unwritten::most(most));
         if span <= known {
             return;
         }

@@ -11,6 +11,7 @@
 mod ledger;
 mod pace;
 mod pause;
+mod unwritten;
 
 #[cfg(test)]
 mod tests;
@@ -24,18 +25,11 @@ use super::{
 use ledger::Ledger;
 use pace::{Pace, Reading};
 use pause::Pause;
+pub use unwritten::Unwritten;
 
 /// A request that was not heard of for this long is lost, though nobody said so: its task died. Far
 /// beyond any `platform.timeout`.
 const LOST_AFTER: Duration = Duration::from_secs(300);
-
-/// How many requests may leave before they are written in the store, of at most `most` in a window:
-/// few enough that counting them all as sent after a crash costs little, enough that a burst need
-/// not wait for a commit each.
-#[must_use]
-pub fn most_unwritten(most: u32) -> u32 {
-    (most / 10).clamp(1, 32)
-}
 
 /// What [`Window::poll`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use callwarden::model::{
     lookup::Query,
     operator::Act,
     queue::{Kind, Share},
-    quota::{Slot, Window},
+    quota::{Slot, Unwritten, Window},
     time::{Moment, Mono, Wall},
 };
 
@@ -54,14 +54,10 @@ pub(super) struct Daemon {
     pub(super) writing: Option<Batch>,
     pub(super) is_failing: bool,
     pub(super) is_loaded: bool,
-    /// Requests that left and are not written, and how many there may be as the store knows.
-    pub(super) unwritten: u32,
-    pub(super) most_unwritten: u32,
-    /// The same, where the store does not know it yet.
+    /// Requests that left and are not written.
+    pub(super) unwritten: Unwritten,
+    /// How many there may be, where the store does not know it yet.
     pub(super) allows_unwritten: Option<u32>,
-    /// Until when requests wait for others to be written.
-    pub(super) awaits_record: Option<Mono>,
-    pub(super) store_is_slow: bool,
     /// Calls that the policy in force has yet to reach.
     pub(super) reloading: BTreeSet<CallId>,
     /// Whether it reads contexts at new places.
@@ -176,11 +172,8 @@ impl Daemon {
             writing: None,
             is_failing: false,
             is_loaded: false,
-            unwritten: 0,
-            most_unwritten: 0,
+            unwritten: Unwritten::default(),
             allows_unwritten: None,
-            awaits_record: None,
-            store_is_slow: false,
             reloading: BTreeSet::new(),
             reads_anew: false,
             followed: now,

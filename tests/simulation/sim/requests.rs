@@ -22,8 +22,6 @@ use super::{
     world::{Coming, World},
 };
 
-/// How long requests wait for others to be written.
-const RECORD_WAIT: Duration = Duration::from_millis(100);
 /// How long stops wait at the start for the first listing.
 const OPENING: Duration = Duration::from_secs(5);
 
@@ -64,17 +62,14 @@ impl World {
     /// a restart counts.
     fn awaits_record(&mut self, now: Mono) -> bool {
         let Some(daemon) = &mut self.daemon else { return true };
-        if daemon.is_failing || daemon.unwritten < daemon.most_unwritten {
-            daemon.store_is_slow = false;
-            daemon.awaits_record = None;
-        } else if !daemon.store_is_slow {
+        let was_slow = daemon.unwritten.store_is_slow();
+        if let Poll::Until(until) = daemon.unwritten.poll(daemon.is_failing, now) {
             daemon.waited = now;
-            let until = *daemon.awaits_record.get_or_insert_with(|| now.after(RECORD_WAIT));
-            if now < until {
-                self.turn_at(until);
-                return true;
-            }
-            daemon.store_is_slow = true;
+            self.turn_at(until);
+            return true;
+        }
+        if daemon.unwritten.store_is_slow() && !was_slow {
+            daemon.waited = now;
             self.record.sometimes("requests left though others were not written");
         }
         false
@@ -212,7 +207,7 @@ impl World {
         laws::of_shares(daemon, next, &mut self.record);
         daemon.desk.started(next);
         daemon.requests.push(now.wall);
-        daemon.unwritten += 1;
+        daemon.unwritten.sent();
         let slot = daemon.quota.sent(now.mono);
         if now.mono < daemon.forbidden {
             self.record.broken("nothing leaves in a 429's pause", || format!("{next:?}"));

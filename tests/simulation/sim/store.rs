@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use callwarden::model::{
-    call::Call, change::Event, event::EventKind, ids::CallId, operator::Act, quota, time::Wall,
+    call::Call, change::Event, event::EventKind, ids::CallId, operator::Act, quota::Unwritten,
+    time::Wall,
 };
 
 use super::{
@@ -184,10 +185,7 @@ impl World {
                 }
             }
         }
-        daemon.unwritten -= u32::try_from(batch.requests.len()).unwrap();
-        if let Some(most) = batch.allows_unwritten.filter(|_| daemon.allows_unwritten.is_none()) {
-            daemon.most_unwritten = most;
-        }
+        daemon.unwritten.written(batch.requests.len(), batch.allows_unwritten);
         let now = self.now().mono;
         for Waiter { id, what, patience } in batch.waiters {
             self.answer(what, &id, now < patience);
@@ -292,12 +290,12 @@ impl World {
         // Another crash must not forget them: this life has them on record.
         let on_record = std::iter::repeat_n(now.wall, self.store.unwritten as usize);
         daemon.requests.extend(on_record);
-        daemon.unwritten += self.store.unwritten;
+        (0..self.store.unwritten).for_each(|_| daemon.unwritten.sent());
         let unwritten = std::iter::repeat_n(now.mono, self.store.unwritten as usize);
         daemon.quota.restore(now.mono, sent.chain(unwritten).collect::<Vec<_>>());
-        let most = quota::most_unwritten(most);
+        let most = Unwritten::most(most);
         daemon.allows_unwritten = Some(most);
-        daemon.most_unwritten = daemon.most_unwritten.min(most);
+        daemon.unwritten.allow(most);
         daemon.is_loaded = true;
     }
 
