@@ -4,7 +4,7 @@
 
 mod sweep;
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, ops::RangeInclusive, time::Duration};
 
 use super::{
     call::Call,
@@ -80,7 +80,10 @@ pub struct Lookup {
     id: CallId,
     sid: Option<CallId>,
     agent: Option<AgentId>,
-    began: Wall,
+    direction: Option<Box<str>>,
+    /// When a call under another id must have begun to be this one; `None` if the platform has shown
+    /// this one under its own.
+    began: Option<RangeInclusive<Wall>>,
     /// The list whose pages answer for others too, while it is worth a look.
     batch: Option<Batch>,
     /// The sweep of that list in which this look-up takes part.
@@ -93,9 +96,6 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// How far the start of a call under another id may be from ours to be the same call.
-    const SAME_START: Duration = Duration::from_secs(30);
-
     /// The look-up of `call`. `confirms` says whether it confirms a stop, which one page does for
     /// many; `finds_ids`, whether the platform's search may find calls by their id.
     #[must_use]
@@ -131,13 +131,12 @@ impl Lookup {
             // Known by an id alone, which search may not find.
             steps.push_back(Query::Recent { page: 1 });
         }
-        // By the time of its arrival an old event would be of any call that rings now.
-        let doubted = call.doubts.iter().map(|(_, at)| *at);
         Self {
             id: call.id.clone(),
             sid: facts.sid().cloned(),
             agent: facts.agent().cloned(),
-            began: doubted.fold(facts.began(), Wall::min),
+            direction: facts.direction().map(Into::into),
+            began: (!call.was_listed()).then(|| began(call)),
             batch,
             joined: None,
             steps,
@@ -234,10 +233,15 @@ impl Lookup {
 
     fn may_be_same_call(&self, row: &Row) -> bool {
         let same_agent = self.agent.is_some() && self.agent == row.agent;
-        let same_start = row
-            .started_at
-            .is_some_and(|at| at.since(self.began).max(self.began.since(at)) <= Self::SAME_START);
-        same_agent && same_start && !row.status.is_over() && row.status != Status::Other
+        let same_start =
+            self.began.as_ref().zip(row.started_at).is_some_and(|(began, at)| began.contains(&at));
+        let is_another = differs(self.sid.as_ref(), row.sid.as_ref())
+            || differs(self.direction.as_deref(), row.direction.as_deref());
+        same_agent
+            && same_start
+            && !is_another
+            && !row.status.is_over()
+            && row.status != Status::Other
     }
 
     /// Lists may be newest first or oldest first (undocumented): after the first page the last one
@@ -254,6 +258,26 @@ impl Lookup {
             self.steps.push_front(next);
         }
     }
+}
+
+/// When the call must have begun, by all that was told of it. The same number may be called again
+/// within seconds, and a stop that names the wrong call cuts that one off.
+fn began(call: &Call) -> RangeInclusive<Wall> {
+    /// By how much times of the platform's own clock may differ.
+    const CLOCKS_AGREE: Duration = Duration::from_secs(5);
+    /// How late the first event, if it tells no time of its own, may have come.
+    const LATE: Duration = Duration::from_secs(30);
+    let seen = call.facts.first_seen;
+    // By the time of its arrival an old event would be of any call that rings now.
+    let doubted = call.doubts.iter().map(|(_, at)| *at);
+    let began = doubted.fold(call.facts.began(), Wall::min);
+    let earliest = if began == seen { LATE } else { CLOCKS_AGREE };
+    began.before(earliest)..=began.after(CLOCKS_AGREE)
+}
+
+/// Whether both are known, and not the same.
+fn differs<T: PartialEq + ?Sized>(ours: Option<&T>, theirs: Option<&T>) -> bool {
+    ours.zip(theirs).is_some_and(|(ours, theirs)| ours != theirs)
 }
 
 #[cfg(test)]

@@ -119,7 +119,17 @@ impl Scene {
     }
 
     pub(super) fn show(&mut self, status: Status) {
-        let row = Row {
+        let row = self.row(status);
+        self.apply(&Event::LookedUp { found: Ok(Some(&row)), jitter: 1.0 });
+    }
+
+    pub(super) fn shown_by_listing(&mut self, status: Status) {
+        let row = self.row(status);
+        self.apply(&Event::Shown { row: &row, listing: true });
+    }
+
+    fn row(&self, status: Status) -> Row {
+        Row {
             id: self.shown_as.clone(),
             sid: None,
             agent: self.agent.clone(),
@@ -131,8 +141,7 @@ impl Scene {
             started_at: None,
             created_at: None,
             updated_at: None,
-        };
-        self.apply(&Event::LookedUp { found: Ok(Some(&row)), jitter: 1.0 });
+        }
     }
 
     pub(super) fn show_nothing(&mut self) {

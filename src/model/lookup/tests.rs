@@ -1,6 +1,7 @@
 use super::{
     super::{
         event::EventKind,
+        facts::Facts,
         policy::Limits,
         scene::{Scene, seconds},
     },
@@ -39,24 +40,63 @@ fn is_taken(scene: &Scene, row: Row) -> bool {
 }
 
 #[test]
-fn an_active_call_under_another_id_is_ours_if_it_began_within_30_s_of_ours() {
+fn an_active_call_under_another_id_is_ours_if_all_that_is_known_agrees() {
     let mut scene = scene();
     scene.hear(EventKind::Started);
     let began = scene.now.wall;
     scene.pass(seconds(50));
-    let taken = |agent, status, started_at| is_taken(&scene, other(agent, status, started_at));
+    let ours = |status| other("agent", status, began);
+    let is_taken = |row| is_taken(&scene, row);
     for status in [Status::Ringing, Status::Answered, Status::InProgress] {
-        assert!(taken("agent", status, began), "{status:?}");
+        assert!(is_taken(ours(status)), "{status:?}");
     }
     for status in [Status::Completed, Status::Failed, Status::Other] {
-        assert!(!taken("agent", status, began), "{status:?}");
+        assert!(!is_taken(ours(status)), "{status:?}");
     }
-    assert!(!taken("another", Status::Answered, began));
-    for (apart, same) in [(30, true), (31, false)] {
-        let apart = seconds(apart);
-        assert_eq!(taken("agent", Status::Answered, began.after(apart)), same, "{apart:?} later");
-        assert_eq!(taken("agent", Status::Answered, began.before(apart)), same, "{apart:?} before");
+    assert!(!is_taken(other("another", Status::Answered, began)));
+    assert!(!is_taken(Row { agent: None, ..ours(Status::Answered) }));
+    assert!(!is_taken(Row { started_at: None, ..ours(Status::Answered) }));
+}
+
+#[test]
+fn it_began_when_ours_did_or_where_no_time_was_told_up_to_30_s_before_the_first_event_came() {
+    let mut timeless = scene();
+    timeless.hear(EventKind::Started);
+    let mut told = scene();
+    told.hear_late(EventKind::Started, seconds(20));
+    for (name, scene, began, earlier) in [
+        ("timeless", &timeless, timeless.now.wall, 30),
+        ("told", &told, told.now.wall.before(seconds(20)), 5),
+    ] {
+        let is_taken = |at| is_taken(scene, other("agent", Status::Answered, at));
+        assert!(is_taken(began.before(seconds(earlier))), "{name}");
+        assert!(!is_taken(began.before(seconds(earlier + 1))), "{name}");
+        assert!(is_taken(began.after(seconds(5))), "{name}");
+        assert!(!is_taken(began.after(seconds(6))), "{name}");
     }
+}
+
+/// Caught: the same number was called again 22 s later, and the stop of the first call, which was
+/// over, ended the second (simulator, seed 5086198).
+#[test]
+fn the_next_call_of_the_same_number_is_not_ours() {
+    let mut scene = scene();
+    scene.hear(EventKind::Started);
+    let theirs = other("agent", Status::Ringing, scene.now.wall);
+    let tell = |scene: &mut Scene, row: &Row| {
+        scene.call.facts = scene.call.facts.clone().join(Facts::of_row(row, scene.now.wall));
+    };
+    let (s1, s2) = (CallId::parse("s1").ok(), CallId::parse("s2").ok());
+    let with_sid = |sid: &Option<CallId>| Row { sid: sid.clone(), ..theirs.clone() };
+    let directed = |direction: &str| Row { direction: Some(direction.into()), ..theirs.clone() };
+    assert!(is_taken(&scene, with_sid(&s2)) && is_taken(&scene, directed("outbound")));
+    tell(&mut scene, &with_sid(&s1));
+    tell(&mut scene, &directed("inbound"));
+    assert!(!is_taken(&scene, with_sid(&s2)), "the provider knows it as another");
+    assert!(!is_taken(&scene, directed("outbound")));
+    assert!(is_taken(&scene, theirs.clone()), "it tells neither");
+    scene.shown_by_listing(Status::Ringing);
+    assert!(!is_taken(&scene, theirs), "the platform has shown ours under its own id");
 }
 
 /// Or any call that rings when an old event arrives would be taken for the one that it tells of.
