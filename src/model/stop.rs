@@ -333,16 +333,13 @@ impl Stop {
     }
 
     /// After a restart: what was under way has lost its answer, and the next step is due now.
-    pub(super) fn restored(&mut self, now: Moment, deadline_passed: bool) {
+    pub(super) fn restored(&mut self, now: Moment, is_due: bool) {
         self.answered_mono = self.answered.map(|(at, _)| now.mono_of(at));
         self.accepted_mono = self.accepted.map(|at| now.mono_of(at));
         if self.under_way {
             self.lost = self.lost.or(self.sent);
             self.under_way = false;
-        } else if (self.begun.is_none() || self.attempts == 0)
-            && self.intent.is_some()
-            && deadline_passed
-        {
+        } else if (self.begun.is_none() || self.attempts == 0) && self.intent.is_some() && is_due {
             // The intent, and perhaps the stop's beginning, is written before a request leaves; what
             // came after is not on record.
             self.lost = self.lost.or(self.intent);

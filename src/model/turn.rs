@@ -237,7 +237,8 @@ impl<'a> Turn<'a> {
         }
         self.anchor();
         let passed = self.call.deadlines.earliest.is_some_and(|due| due.at <= now.mono);
-        self.call.stop.restored(now, passed);
+        // Of a call that is over all requests are on record.
+        self.call.stop.restored(now, passed && self.call.ended.is_none());
         // A call that is over rests; but should the platform show it active, its marks must lie on
         // the clock of this boot.
         if self.call.ended.is_some() {

@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 
+use callwarden::model::outcome::Outcome;
+
 /// An instant, in microseconds of the platform's clock.
 pub(crate) type Instant = i64;
 
@@ -19,6 +21,13 @@ pub(crate) struct Life {
     pub(crate) ended: Option<(Instant, bool)>,
     /// When each end-call request arrived, and whether the platform took it.
     pub(crate) requests: Vec<(Instant, bool)>,
+    /// What our books say became of it, and since when; `None` while they say that it goes on, or
+    /// know nothing of it.
+    pub(crate) outcome: Option<(Outcome, Instant)>,
+    /// Whether our books must know of it by the end of the run.
+    pub(crate) is_known: bool,
+    /// Whether the platform told something false of its end.
+    pub(crate) is_lied_about: bool,
 }
 
 /// Calls that were on when they had to be stopped and did not end by themselves, without a request
@@ -52,6 +61,46 @@ pub(crate) fn early(lives: &[Life], cut: Instant) -> Vec<String> {
         Some(format!("{}: asked to end {} ms early", life.id, (due - early.0) / 1_000))
     };
     lives.iter().filter_map(of_life).collect()
+}
+
+/// Outcomes that are not true, by the platform's own record of the call: it had not ended by then, or
+/// it ended otherwise. `cut` is how far apart the clocks may be; `deaths` are when the daemon was
+/// killed: it cannot know whether a request had just left, if the intent was on record.
+pub(crate) fn untrue(lives: &[Life], deaths: &[Instant], cut: Instant) -> Vec<String> {
+    /// How far ahead the intent is on record (spec §7).
+    const AHEAD: Instant = 1_000_000;
+    let of_life = |life: &Life| {
+        let (outcome, since) = life.outcome.filter(|_| !life.is_lied_about)?;
+        let ended = life.ended.filter(|(at, _)| *at <= since.saturating_add(cut));
+        let was_asked = !life.requests.is_empty();
+        let intended = life.due_from.map_or(Instant::MIN, |due| due.saturating_sub(AHEAD + cut));
+        let may_have_asked = deaths.iter().any(|died| (intended..=since).contains(died));
+        let is_true = match outcome {
+            Outcome::Completed | Outcome::NotConnected | Outcome::Observed => {
+                ended.is_some_and(|(_, by_request)| !by_request)
+            }
+            Outcome::Stopped => ended.is_some() && (was_asked || may_have_asked),
+            Outcome::Raced => ended.is_some(),
+            Outcome::Failed => was_asked,
+            Outcome::Released => true,
+        };
+        (!is_true)
+            .then(|| format!("{}: {} since {since}, in truth {life:?}", life.id, outcome.name()))
+    };
+    lives.iter().filter_map(of_life).collect()
+}
+
+/// Calls that were over by `by`, and still go on by our books when the run is over.
+pub(crate) fn left_open(lives: &[Life], by: Instant) -> Vec<String> {
+    let over = lives.iter().filter(|life| life.ended.is_some_and(|(at, _)| at <= by));
+    let open = over.filter(|life| life.is_known && life.outcome.is_none());
+    open.map(|life| format!("{}: over, and no outcome tells", life.id)).collect()
+}
+
+/// Whom a first request overtakes: of those `waiting`, the first by (deadline, id) that comes before
+/// the one that `leaves`.
+pub(crate) fn overtaken<P: Ord>(leaves: &P, waiting: impl IntoIterator<Item = P>) -> Option<P> {
+    waiting.into_iter().filter(|place| place < leaves).min()
 }
 
 /// The requests that arrived within the last window of a length.

@@ -430,6 +430,22 @@ fn of_two_stops_that_got_equally_far_ours_goes_on() {
     assert_eq!(ours.target, Some(id("ours")));
 }
 
+/// Caught: a restart took the intent of a stop that the call's own end had forestalled for a request
+/// whose answer was lost, and a late event then made of `raced` what we had stopped (mixed run).
+#[test]
+fn an_intent_counts_as_sent_only_while_the_call_goes_on() {
+    let mut scene = Scene::new(Limits { total: Some(seconds(60)), ..Limits::default() });
+    scene.hear(EventKind::Connected);
+    while scene.call.stop.begun.is_none() {
+        scene.wake();
+    }
+    scene.hear(EventKind::Ended);
+    assert_eq!((scene.outcome(), scene.call.stop.attempts), (Some(Outcome::Raced), 0));
+    scene.apply(&Event::Restored { same_boot: true, context: None });
+    scene.hear(EventKind::Ended);
+    assert_eq!(scene.outcome(), Some(Outcome::Raced));
+}
+
 /// Caught: the stop was taken back while its request was under way, the request was accepted, and
 /// the next deadline was only observed: nothing confirmed it any more (simulator, seed
 /// 228372981563220).

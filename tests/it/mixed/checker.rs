@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use callwarden::sim::Micros;
+use callwarden::{model::outcome::Outcome, sim::Micros};
 
 use super::{
     history::{Entry, History, What},
@@ -34,6 +34,8 @@ pub(crate) fn judge(history: &History) -> Vec<Breach> {
         ("every call that outstayed is stopped", promise::unstopped(&lives, end)),
         ("none is left", promise::left(&lives, end)),
         ("none is stopped early", promise::early(&lives, CUT.cast_signed())),
+        ("an outcome is true", promise::untrue(&lives, &run.deaths, CUT.cast_signed())),
+        ("every call that is over gets an outcome", promise::left_open(&lives, end)),
         ("first requests leave by deadline", run.out_of_order()),
         ("no window holds more than the quota", run.over_quota()),
     ];
@@ -54,6 +56,8 @@ struct Run {
     calls: BTreeMap<String, Told>,
     /// When each request arrived.
     arrivals: Vec<Micros>,
+    /// When the daemon was killed.
+    deaths: Vec<Instant>,
 }
 
 /// What is told of one call.
@@ -67,6 +71,8 @@ struct Told {
     requests: Vec<(Micros, bool)>,
     /// When look-ups of it arrived that the platform left without an answer.
     hung: Vec<Micros>,
+    /// What the daemon's books say became of it, and since when.
+    booked: Option<(Outcome, Micros)>,
 }
 
 impl Run {
@@ -110,12 +116,13 @@ impl Run {
                         run.call(&call).hung.push(asked);
                     }
                 }
+                What::Booked { call, outcome } => run.call(call).booked = Some((*outcome, at)),
+                What::ProcessDown => run.deaths.push(at.cast_signed()),
                 What::Ended => run.ended = at,
                 What::WebhookSent { .. }
                 | What::WebhookAcked { .. }
                 | What::FaultBegan { .. }
                 | What::FaultEnded { .. }
-                | What::ProcessDown
                 | What::ProcessUp => {}
             }
         }
@@ -141,47 +148,41 @@ impl Run {
                 due_by: due,
                 ended: told.ended.map(|(ended, by_request)| (at(ended), by_request)),
                 requests: told.requests.iter().map(|(when, taken)| (at(*when), *taken)).collect(),
+                outcome: told.booked.map(|(outcome, since)| (outcome, at(since))),
+                is_known: told.heard.is_some() || !told.requests.is_empty(),
+                is_lied_about: false,
             }
         };
         self.calls.iter().map(life).collect()
     }
 
-    /// A first request that came before that of a call whose deadline was earlier, and that had
+    /// First requests that came well before that of a call whose deadline was earlier, and that had
     /// waited by then: one heard of in time. A call has one request at a time (spec §7), so one whose
     /// look-up was under way, and got no answer, waits for the time-out.
     fn out_of_order(&self) -> Vec<String> {
         let first = |told: &Told| told.requests.first().map(|(at, _)| *at);
-        let asked =
-            self.deadlines().filter_map(|(id, told, due)| Some((id, told, due, first(told)?)));
-        let mut by_arrival: Vec<_> = asked.collect();
-        by_arrival.sort_by_key(|(.., at)| *at);
-        let mut breaches = Vec::new();
-        // The latest deadline among those that came well before.
-        let mut served = 0;
-        let mut latest: Option<(&String, Micros)> = None;
-        for (id, told, due, at) in &by_arrival {
-            while let Some((before, _, their_due, theirs)) = by_arrival.get(served)
-                && theirs + OVERTAKES < *at
-            {
-                // Only what came when this one had waited for a while has jumped the queue.
-                if latest.is_none_or(|(_, known)| known < *their_due) {
-                    latest = Some((before, *their_due));
-                }
-                served += 1;
-            }
-            let in_time = told.heard.is_some_and(|heard| heard + OVERTAKES < *due);
-            let held = |asked: &Micros| *asked <= *due && *at < asked + self.timeout + OVERTAKES;
-            if told.hung.iter().any(held) {
-                continue;
-            }
-            if let Some((before, their_due)) = latest.filter(|(_, theirs)| *theirs > *due + CUT)
-                && in_time
-            {
-                let by = (their_due - due) / 1_000;
-                breaches.push(format!("{id}: {before}, due {by} ms later, came first"));
-            }
-        }
-        breaches
+        let asked: Vec<_> = (self.deadlines())
+            .filter_map(|(id, told, due)| Some((id, told, due, first(told)?)))
+            .collect();
+        let was_held = |told: &Told, due: Micros, at: Micros| {
+            let holds = |asked: &Micros| *asked <= due && at < asked + self.timeout + OVERTAKES;
+            told.hung.iter().any(holds)
+        };
+        let might_be_first: Vec<_> = asked
+            .iter()
+            .filter(|(_, told, due, at)| {
+                told.heard.is_some_and(|heard| heard + OVERTAKES < *due)
+                    && !was_held(told, *due, *at)
+            })
+            .collect();
+        let overtaken = asked.iter().filter_map(|(id, _, due, at)| {
+            let waiting = might_be_first.iter().filter(|(.., theirs)| at + OVERTAKES < *theirs);
+            let (their_due, them) =
+                promise::overtaken(&(*due, *id), waiting.map(|(id, _, due, _)| (due + CUT, *id)))?;
+            let by = (due - their_due) / 1_000;
+            Some(format!("{them}: {id}, due {by} ms later, came first"))
+        });
+        overtaken.collect()
     }
 
     /// Windows of the quota's length in which more requests arrived.

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
-use callwarden::sim::{Call, Control, EndedBy, Micros, RequestRecord};
+use callwarden::{
+    model::outcome::Outcome,
+    sim::{Call, Control, EndedBy, Micros, RequestRecord},
+};
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened.
@@ -48,6 +51,8 @@ pub(crate) enum What {
     ProcessUp,
     /// The daemon was killed.
     ProcessDown,
+    /// The daemon's books say what became of a call; known at the end, told as of then.
+    Booked { call: String, outcome: Outcome },
     /// The run was over.
     Ended,
 }

@@ -1,6 +1,6 @@
 //! The checker finds what is planted: for each predicate a history that is doctored.
 
-use callwarden::sim::Micros;
+use callwarden::{model::outcome::Outcome, sim::Micros};
 
 use super::{
     checker::judge,
@@ -38,7 +38,8 @@ fn stop(history: &mut History, nth: u64, at: Micros) {
     history.note(at, What::RequestReceived { request, endpoint, call: Some(id.clone()) });
     let (status, handled) = (Some(200), Some(200));
     history.note(at + 3_000, What::RequestAnswered { request, status, handled });
-    history.note(at + 150_000, What::CallEnded { call: id, by_request: true });
+    history.note(at + 150_000, What::CallEnded { call: id.clone(), by_request: true });
+    history.note(at + 155_000, What::Booked { call: id, outcome: Outcome::Stopped });
 }
 
 fn sorted(mut history: History) -> History {
@@ -52,7 +53,7 @@ fn without_stop(mut history: History, nth: u64) -> History {
     history.0.retain(|Entry { what, .. }| match what {
         What::RequestReceived { call, .. } => call.as_ref() != Some(&id),
         What::RequestAnswered { request, .. } => *request != 100 + nth,
-        What::CallEnded { call, .. } => *call != id,
+        What::CallEnded { call, .. } | What::Booked { call, .. } => *call != id,
         _ => true,
     });
     history
@@ -95,6 +96,8 @@ fn a_call_that_ended_by_itself_needs_no_stop() {
     let mut history = without_stop(good(), 4);
     let ended = What::CallEnded { call: call(4), by_request: false };
     history.note(4 * SECOND + LIMIT + 20_000, ended);
+    let booked = What::Booked { call: call(4), outcome: Outcome::Completed };
+    history.note(4 * SECOND + LIMIT + 25_000, booked);
     assert_eq!(judge(&sorted(history)), []);
 }
 
@@ -143,6 +146,41 @@ fn a_call_heard_of_too_late_may_come_later() {
         }
     }
     assert_eq!(judge(&sorted(history)), []);
+}
+
+#[test]
+fn an_outcome_that_is_not_true_is_found() {
+    let with = |outcome, later: i64| {
+        let mut history = good();
+        for Entry { at, what } in &mut history.0 {
+            if let What::Booked { call: id, outcome: told } = what
+                && *id == call(9)
+            {
+                (*told, *at) = (outcome, at.saturating_add_signed(later));
+            }
+        }
+        sorted(history)
+    };
+    assert_eq!(judge(&with(Outcome::Stopped, 0)), []);
+    for outcome in [Outcome::Completed, Outcome::NotConnected, Outcome::Observed] {
+        assert_found(with(outcome, 0), "an outcome is true", "call-09");
+    }
+    for outcome in [Outcome::Stopped, Outcome::Raced] {
+        assert_found(with(outcome, -10_000), "an outcome is true", "call-09");
+    }
+    let mut unasked = without_stop(good(), 9);
+    unasked.note(30 * SECOND, What::CallEnded { call: call(9), by_request: false });
+    unasked.note(31 * SECOND, What::Booked { call: call(9), outcome: Outcome::Stopped });
+    assert_found(unasked, "an outcome is true", "call-09");
+}
+
+#[test]
+fn a_call_that_is_over_and_has_no_outcome_is_found() {
+    let mut history = good();
+    history.0.retain(
+        |Entry { what, .. }| !matches!(what, What::Booked { call: id, .. } if *id == call(9)),
+    );
+    assert_found(history, "every call that is over gets an outcome", "call-09");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::{fs, path::Path, time::Duration};
 
 use callwarden::sim::{Control, Micros, Script, Wait};
 use jiff::Timestamp;
+use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::history::{History, What};
@@ -186,19 +187,42 @@ impl Stage {
         }
     }
 
-    /// Waits until all is over, and collects what happened.
+    /// Waits until all is over, by the books too, and collects what happened.
     async fn finish(mut self) -> History {
         let all = Wait::Over { count: usize::try_from(CALLS).unwrap() };
         // Should that not be in time, the checker says which calls are left.
         self.sim.wait(&all, Duration::from_secs(35)).await;
-        self.note(What::Ended);
         let daemon = self.daemon.take().unwrap();
+        let live = async || daemon.api("/api/calls?limit=1").await.json()["calls"].take();
+        daemon.until("every call has an outcome", async || live().await == json!([])).await;
+        self.note(What::Ended);
         self.logs.push(daemon.log_text());
+        let daemon = Daemon::start_in(daemon.stop().await, self.config.clone()).await;
+        self.take_books(&daemon).await;
         daemon.stop().await;
         fs::write(folder().join("mixed-daemon.jsonl"), self.logs.concat()).unwrap();
         let sim: &Control = &self.sim;
         self.history.take_in(sim);
         self.history
+    }
+
+    /// Notes what the daemon's books say became of each call.
+    async fn take_books(&mut self, daemon: &Daemon) {
+        let mut next = "/api/history?limit=1000".to_owned();
+        loop {
+            let page = daemon.api(&next).await.json();
+            for call in page["calls"].as_array().unwrap() {
+                let mut latest_first = call["history"].as_array().unwrap().iter().rev();
+                let at = latest_first.find(|entry| entry["what"] == "ended").unwrap();
+                let at: Timestamp = at["at"].as_str().unwrap().parse().unwrap();
+                let outcome = serde_json::from_value(call["outcome"].clone()).unwrap();
+                let id = call["id"].as_str().unwrap().to_owned();
+                let at = Micros::try_from(at.as_microsecond()).unwrap();
+                self.history.note(at, What::Booked { call: id, outcome });
+            }
+            let Some(after) = page["next"].as_str() else { return };
+            next = format!("/api/history?limit=1000&after={after}");
+        }
     }
 
     fn url(&self) -> String {

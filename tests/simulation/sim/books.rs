@@ -82,7 +82,8 @@ impl Books {
             }
             Event::Operator(act) => self.fields.order(*act, now),
             Event::Restored { same_boot, .. } => {
-                self.lost |= call.stop.is_under_way() || call.stop.intent.is_some();
+                let may_have_left = call.stop.intent.is_some() && call.ended.is_none();
+                self.lost |= call.stop.is_under_way() || may_have_left;
                 let lost = call.stop.sent.filter(|_| call.stop.is_under_way());
                 self.lost_sent = self.lost_sent.or(lost);
                 self.misled = true;

@@ -23,28 +23,42 @@ impl World {
             earliest.filter_map(|limits| rules::earliest(&limits, call.rings, call.answered));
         let longest = plans.iter().map(Plan::longest).max().unwrap_or_default();
         let by_itself = call.ends_by_itself == call.ends;
+        let kept = self.daemon.as_ref().and_then(|daemon| daemon.call(daemon.known_as(&call.id)));
         Life {
             id: call.id.as_str().to_owned(),
             due_from: earliest.min().filter(|_| times_are_true && !is_ordered).or(Some(Time::MIN)),
             due_by: Some(call.rings + micros(longest)).filter(|_| !self.is_left_alone(&call.id)),
             ended: (call.ends <= self.time).then_some((call.ends, !by_itself)),
             requests: self.truth.requests.get(&nth).cloned().unwrap_or_default(),
+            // That none was early a law says after each event.
+            outcome: kept.and_then(|call| Some((call.ended?.outcome, self.time))),
+            is_known: kept.is_some_and(|call| !is_nameless(call)),
+            is_lied_about: self.truth.lied_about(nth),
         }
     }
 
+    /// What was over by then our books must know.
+    const LONG_AGO: Time = 20 * MINUTE;
+
     /// Whether the call ended so long ago that our books must know.
     pub(super) fn has_long_ended(&self, nth: usize) -> bool {
-        self.calls[nth].is_over(self.time - 20 * MINUTE)
+        self.calls[nth].is_over(self.time - Self::LONG_AGO)
     }
 
     /// When the world ends, nothing is left open.
     pub(super) fn nothing_is_left_open(&mut self) {
         let lives: Vec<_> = (0..self.calls.len()).map(|nth| self.life(nth)).collect();
         let unstopped = promise::unstopped(&lives, self.time);
+        let long_ago = self.time - Self::LONG_AGO;
         let found = [
             ("no call outlives its limit", promise::left(&lives, self.time)),
             ("every call that outstays is stopped", unstopped),
             ("no request is early, by what the platform saw", promise::early(&lives, 0)),
+            (
+                "an outcome is true, by what the platform saw",
+                promise::untrue(&lives, &self.truth.deaths, 0),
+            ),
+            ("every call that is over gets an outcome", promise::left_open(&lives, long_ago)),
         ];
         for (law, details) in found {
             if let Some(detail) = details.into_iter().next() {

@@ -21,6 +21,7 @@ use super::{
     Time,
     daemon::Daemon,
     life::{OUR_NUMBER, TrueCall},
+    promise,
     record::Record,
     rules::{self, Holds, Plan},
     world::CONVERGES,
@@ -315,7 +316,7 @@ pub(super) fn of_order(daemon: &Daemon, kind: Kind, id: &CallId, record: &mut Re
             && daemon.desk.queue().is_queued(&call.id)
     };
     let calls = daemon.calls.values().map(|kept| &kept.call);
-    if let Some(first) = calls.filter(waits).filter_map(place).find(|place| *place < ours) {
+    if let Some(first) = promise::overtaken(&ours, calls.filter(waits).filter_map(place)) {
         record.broken("first requests leave by deadline and id", || {
             format!("{ours:?} left, and {first:?} waits")
         });

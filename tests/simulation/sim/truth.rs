@@ -10,6 +10,8 @@ pub(super) struct Truth {
     arrived: Window,
     /// When requests to end each call arrived, and whether the platform took them.
     pub(super) requests: BTreeMap<usize, Vec<(Time, bool)>>,
+    /// When the daemon was killed.
+    pub(super) deaths: Vec<Time>,
     /// The calls of which something false was told about their end.
     lies: BTreeSet<usize>,
     pass_began: Time,
