@@ -293,6 +293,11 @@ impl Facts {
         marks.into_iter().flatten().min().or_else(|| events.min()).unwrap_or(self.first_seen)
     }
 
+    /// Whether the platform's rows have said that the call had begun by then.
+    pub(super) fn was_under_way(&self, at: Wall) -> bool {
+        self.row_started.is_some_and(|started| started <= at.after(CUT))
+    }
+
     /// Whether any event was taken in; a call without was found by asking the platform.
     #[must_use]
     pub fn heard_of(&self) -> bool {
@@ -464,8 +469,11 @@ pub fn is_believable(at: Wall, now: Wall, max_age: Duration) -> bool {
 /// later instant holds (spec §1).
 fn latest(at: Wall) -> Wall {
     const SECOND: i64 = 1_000_000;
-    if at.0 % SECOND == 0 { at.after(Duration::from_micros(999_999)) } else { at }
+    if at.0 % SECOND == 0 { at.after(CUT) } else { at }
 }
+
+/// By how much a row's time may be cut.
+const CUT: Duration = Duration::from_micros(999_999);
 
 /// FNV-1a, 64 bits: stable over builds, since it is stored.
 pub(super) fn fingerprint(bytes: &[u8]) -> u64 {

@@ -128,7 +128,7 @@ impl Scene {
         self.apply(&Event::Shown { row: &row, listing: true });
     }
 
-    fn row(&self, status: Status) -> Row {
+    pub(super) fn row(&self, status: Status) -> Row {
         Row {
             id: self.shown_as.clone(),
             sid: None,

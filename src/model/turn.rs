@@ -89,7 +89,9 @@ impl<'a> Turn<'a> {
         let own = heard.time.filter(believable);
         let is_doubted = |at: &Wall| {
             let is_known = call.doubts.contains(&(heard.kind, *at));
-            is_known || self.makes_overdue(heard, context.as_ref(), *at)
+            is_known
+                || !call.facts.was_under_way(*at)
+                    && self.makes_overdue(heard, context.as_ref(), *at)
         };
         let doubted = own.filter(|at| !was_over && is_doubted(at));
         let timeless = own.is_none() || doubted.is_some();

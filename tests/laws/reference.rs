@@ -54,7 +54,9 @@ impl Told {
         let too_soon = |at: &Wall| {
             let is_doubted = self.doubted.contains(&(heard.kind, *at));
             let makes_overdue = overdue(self.fix(*at, now)) && !overdue(arrival);
-            !heard.kind.ends_call() && (is_doubted || makes_overdue)
+            // The platform's rows have told that it had begun by then.
+            let goes_on = self.row_started.is_some_and(|started| started.wall <= at.0 + 999_999);
+            !heard.kind.ends_call() && (is_doubted || (makes_overdue && !goes_on))
         };
         let doubted = own.filter(too_soon);
         match own {

@@ -54,6 +54,25 @@ fn an_own_time_that_would_make_the_call_overdue_is_believed_once_it_is_shown_act
     assert_eq!(scene.call.state(), State::Stopping);
 }
 
+/// Caught: the time of its arrival took the place of the start that the platform's row had told, and
+/// the stop that had begun was taken back (simulator, seed 7014038).
+#[test]
+fn an_own_time_at_which_the_platform_shows_the_call_under_way_is_believed() {
+    let row = |scene: &Scene, ago| {
+        let started_at = Some(Wall(scene.now.wall.before(ago).0 / 1_000_000 * 1_000_000));
+        Row { started_at, ..scene.row(Status::InProgress) }
+    };
+    for (earlier, is_believed) in [(0, true), (2, false)] {
+        let mut scene = Scene::new(total(60));
+        let row = row(&scene, seconds(100));
+        scene.apply(&Event::LookedUp { found: Ok(Some(&row)), jitter: 1.0 });
+        assert_eq!(scene.call.state(), State::Stopping);
+        scene.hear_late(EventKind::Started, seconds(100 + earlier));
+        let state = if is_believed { State::Stopping } else { State::Live };
+        assert_eq!(scene.call.state(), state, "{earlier} s earlier");
+    }
+}
+
 /// Caught: told twice, it was believed without a look-up.
 #[test]
 fn a_doubted_own_time_told_twice_is_a_duplicate() {
