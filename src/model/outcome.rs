@@ -46,6 +46,21 @@ impl Outcome {
         Self::Failed,
     ];
 
+    /// Whether later facts may make `other` of it (spec §4): they tell that it never connected, or that
+    /// we stopped what seemed to have ended by itself. The latter is said of a request whose answer
+    /// came after the end, and of a call that proves to be the one that we knew, and stopped, by its
+    /// sid alone.
+    #[must_use]
+    pub fn is_refined_by(self, other: Self) -> bool {
+        match other {
+            Self::NotConnected => self == Self::Completed,
+            Self::Stopped => {
+                matches!(self, Self::Completed | Self::NotConnected | Self::Raced | Self::Observed)
+            }
+            Self::Completed | Self::Raced | Self::Observed | Self::Released | Self::Failed => false,
+        }
+    }
+
     /// Its name in the API, the store and the metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -168,8 +183,8 @@ impl Ended {
 
     /// The outcome that the facts, and what we sent, bear out now; `None` while nothing does.
     ///
-    /// An outcome once recorded stays. Later facts may only refine `completed` to
-    /// `not_connected`, and `raced` to `stopped`, or tell when a released call ended.
+    /// An outcome once recorded stays. Later facts may only [refine](Outcome::is_refined_by) it, or
+    /// tell when a released call ended.
     #[must_use]
     pub(super) fn judge(
         recorded: Option<Self>,
@@ -187,13 +202,7 @@ impl Ended {
         if known.outcome == Outcome::Released {
             return Some(Self { at: found.map_or(known.at, |found| found.at), ..known });
         }
-        let refined = found.map(|found| found.outcome).is_some_and(|found| {
-            matches!(
-                (known.outcome, found),
-                (Outcome::Completed, Outcome::NotConnected) | (Outcome::Raced, Outcome::Stopped)
-            )
-        });
-        let refined = found.filter(|_| refined);
+        let refined = found.filter(|found| known.outcome.is_refined_by(found.outcome));
         Some(refined.map_or(known, |found| Self { recorded: known.recorded, ..found }))
     }
 

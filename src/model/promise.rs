@@ -91,12 +91,12 @@ pub fn of_change(
     }
     match (before.ended?.outcome, call.ended.map(|ended| ended.outcome)) {
         (Outcome::Released, None) => Some(Breach::ReleasedRevived),
-        (Outcome::Completed, Some(Outcome::NotConnected))
-        | (Outcome::Raced, Some(Outcome::Stopped))
-        | (_, None) => None,
+        (_, None) => None,
         // It fell, and something else holds that was known already.
         _ if before.facts.reopened() != call.facts.reopened() => None,
-        (known, Some(found)) => (known != found).then_some(Breach::SecondOutcome),
+        (known, Some(found)) => {
+            (known != found && !known.is_refined_by(found)).then_some(Breach::SecondOutcome)
+        }
     }
 }
 

@@ -180,7 +180,16 @@ fn an_outcome_is_recorded_once(seen: &Seen<'_>) -> bool {
         (Outcome::Completed, Some(Outcome::NotConnected))
             | (Outcome::Raced, Some(Outcome::Stopped))
     );
-    (reopened && known != Outcome::Released) || now == Some(known) || refines
+    let by_itself = matches!(
+        known,
+        Outcome::Completed | Outcome::NotConnected | Outcome::Raced | Outcome::Observed
+    );
+    let is_joined = seen.books.lost_track || matches!(seen.event, Event::Joined(_));
+    // Its request was under way when a reload made of it a call to observe.
+    let may_be_ours = seen.books.accepted || seen.books.lost;
+    let was_asked = may_be_ours && known == Outcome::Observed;
+    let proves_stopped = (is_joined || was_asked) && by_itself && now == Some(Outcome::Stopped);
+    (reopened && known != Outcome::Released) || now == Some(known) || refines || proves_stopped
 }
 
 fn an_outcome_rests_on_evidence(seen: &Seen<'_>) -> bool {
@@ -345,8 +354,8 @@ pub(super) fn of_sending(
         && [kept.books.settled, awake, daemon.started].into_iter().all(was_ready)
         && daemon.held.max(kept.busy_until) < deadline.at;
     let late = now.mono.since(deadline.at);
-    // The store may hold it up: a tenth of a second for its own intent, or for another's that was due
-    // before it, and a tenth for requests to be written.
+    // The store may hold it up: a tenth of a second for another's intent that was due before it, and a
+    // tenth for its own.
     let allowed =
         if daemon.waited >= deadline.at.before(AHEAD) { 2 * STORE + ON_TIME } else { ON_TIME };
     if is_plain && late > allowed {
