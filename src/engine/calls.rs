@@ -29,6 +29,7 @@ use crate::model::{
     policy::Policy,
     promise::{self, Breach},
     time::{Mono, Wall},
+    unasked::Unasked,
 };
 
 /// Every call in memory: those without outcome, and those that ended lately.
@@ -58,8 +59,8 @@ struct Entry {
     context: Option<Arc<str>>,
     /// The wake-up that the timer has been told.
     wakeup: Option<Mono>,
-    /// Taken in while the store could not be asked whether it knows the call.
-    unchecked: bool,
+    /// Under which names the store could not be asked whether it knows the call.
+    unasked: Unasked,
 }
 
 /// A change that was made, as those outside see it.
@@ -97,7 +98,7 @@ pub(super) struct Snapshot {
 pub(super) struct TakenOut {
     call: Call,
     context: Option<Arc<str>>,
-    unchecked: bool,
+    unasked: Unasked,
 }
 
 /// `server.max_calls` is reached.
@@ -147,17 +148,14 @@ impl Calls {
         id: &CallId,
         heard: &Heard,
         context: Option<Arc<str>>,
-        unchecked: bool,
+        unasked: Unasked,
     ) -> Result<Changed, Full> {
-        match self.map.entry(id.clone()) {
-            Place::Occupied(mut place) => Ok(self.take_in(place.get_mut(), heard, context)),
-            Place::Vacant(place) => {
-                let mut entry = self.admit(id)?;
-                entry.unchecked = unchecked;
-                let mut place = place.insert(entry);
-                Ok(self.take_in(&mut place, heard, context))
-            }
-        }
+        let mut entry = match self.map.entry(id.clone()) {
+            Place::Occupied(place) => place.into_ref(),
+            Place::Vacant(place) => place.insert(self.admit(id)?),
+        };
+        entry.unasked = entry.unasked.told_again(unasked);
+        Ok(self.take_in(&mut entry, heard, context))
     }
 
     /// Gives a call an operator's order, if its state allows it; `None` if it is not in memory.
@@ -176,15 +174,15 @@ impl Calls {
         self.change(&row.id, &Event::Shown { row, listing })
     }
 
-    /// A listing showed a call that we did not know. `unchecked`: nor could the store be asked.
-    pub(super) fn adopt(&self, row: &Row, unchecked: bool) -> Result<Changed, Full> {
+    /// A listing showed a call that we did not know. `unasked`: nor could the store be asked.
+    pub(super) fn adopt(&self, row: &Row, unasked: Unasked) -> Result<Changed, Full> {
         match self.map.entry(row.id.clone()) {
             Place::Occupied(mut place) => {
                 Ok(self.alter(place.get_mut(), &Event::Shown { row, listing: true }))
             }
             Place::Vacant(place) => {
                 let mut entry = self.admit(&row.id)?;
-                entry.unchecked = unchecked;
+                entry.unasked = unasked;
                 let mut place = place.insert(entry);
                 Ok(self.alter(&mut place, &Event::Shown { row, listing: true }))
             }
@@ -193,15 +191,15 @@ impl Calls {
 
     /// Joins what was known of a call under its sid alone into the call of its id.
     pub(super) fn join(&self, id: &CallId, other: &TakenOut) -> Changed {
+        let mut is_new = false;
         let mut entry = self.map.entry(id.clone()).or_insert_with(|| {
+            is_new = true;
             self.unended.fetch_add(1, Ordering::Relaxed);
             self.tally.enter(State::Live);
-            // Should the store fail now, nobody knows whether it has the call.
-            Entry { unchecked: true, ..Entry::new(Call::new(id.clone(), self.clock.now())) }
+            Entry::new(Call::new(id.clone(), self.clock.now()))
         });
         entry.context = entry.context.take().or_else(|| other.context.clone());
-        // What the store has of it, under the sid, is part of the call of the id too.
-        entry.unchecked |= other.unchecked;
+        entry.unasked = entry.unasked.joined(other.unasked, is_new);
         self.alter(&mut entry, &Event::Joined(&other.call))
     }
 
@@ -213,9 +211,9 @@ impl Calls {
 
     /// Takes a call out of memory, as if it had never been there.
     pub(super) fn take_out(&self, id: &CallId) -> Option<TakenOut> {
-        let (_, Entry { call, context, unchecked, .. }) = self.map.remove(id)?;
+        let (_, Entry { call, context, unasked, .. }) = self.map.remove(id)?;
         self.leave(&call);
-        Some(TakenOut { call, context, unchecked })
+        Some(TakenOut { call, context, unasked })
     }
 
     /// Puts a call back that the store had, unless it is in memory already.
@@ -291,20 +289,21 @@ impl Calls {
     }
 
     /// The calls of which the store could not be asked when they were taken in.
-    pub(super) fn unchecked_ids(&self) -> Vec<CallId> {
-        self.map.iter().filter(|e| e.unchecked).map(|e| e.key().clone()).collect()
+    pub(super) fn unasked_ids(&self) -> Vec<CallId> {
+        self.map.iter().filter(|e| e.unasked.is_any()).map(|e| e.key().clone()).collect()
     }
 
-    /// Whether the store could not be asked about the call when it was taken in.
-    pub(super) fn is_unchecked(&self, id: &CallId) -> bool {
-        self.map.get(id).is_some_and(|entry| entry.unchecked)
+    /// The names under which the store could not be asked about the call.
+    pub(super) fn unasked_names(&self, id: &CallId) -> Vec<CallId> {
+        let names = |entry: &Entry| entry.unasked.names(&entry.call).collect();
+        self.map.get(id).map(|entry| names(&entry)).unwrap_or_default()
     }
 
     /// The store was asked about the call, and had `stored`, perhaps under either name: their facts
     /// are joined in, and their stop goes on as after a restart.
     pub(super) fn check(&self, id: &CallId, stored: &[Loaded]) {
         let Some(mut entry) = self.map.get_mut(id) else { return };
-        entry.unchecked = false;
+        entry.unasked = Unasked::default();
         for stored in stored {
             entry.call.version = entry.call.version.max(stored.call.version);
             let context = stored.context.as_deref();
@@ -471,6 +470,13 @@ impl Calls {
 
 impl Entry {
     fn new(call: Call) -> Self {
-        Self { call, saved: 0, intended: 0, context: None, wakeup: None, unchecked: false }
+        Self {
+            call,
+            saved: 0,
+            intended: 0,
+            context: None,
+            wakeup: None,
+            unasked: Unasked::default(),
+        }
     }
 }

@@ -192,6 +192,7 @@ mod tests {
             health::Vitals,
             policy::{Enforcement, Limits, Policy, Rules},
             time::{Moment, Mono, Wall},
+            unasked::Unasked,
         },
     };
 
@@ -229,7 +230,9 @@ mod tests {
             time: None,
             details: Details::default(),
         };
-        let Ok(changed) = calls.hear(&id, &heard, None, false) else { panic!("there is room") };
+        let Ok(changed) = calls.hear(&id, &heard, None, Unasked::default()) else {
+            panic!("there is room")
+        };
         events.tell(&changed);
         // The timer has not looked for ten seconds.
         clock.set(start.after(minute + Duration::from_secs(10)));

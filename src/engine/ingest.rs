@@ -11,6 +11,7 @@ use crate::{
         context,
         event::{CallName, Heard},
         ids::CallId,
+        unasked::Unasked,
     },
     store::JoinedAway,
 };
@@ -42,7 +43,7 @@ impl Engine {
         let policy = shared.calls.policy();
         let kept = |context| Arc::from(context::kept(context, policy.places()));
         let context = heard.details.context.as_ref().map(kept);
-        let heard_of = shared.calls.hear(&resolved.id, &heard, context, resolved.unchecked);
+        let heard_of = shared.calls.hear(&resolved.id, &heard, context, resolved.unasked);
         let changed = heard_of.map_err(|Full| Refusal::Full)?;
         shared.events.tell(&changed);
         let received = match changed.taken.unwrap_or(Received::Duplicate) {
@@ -60,8 +61,8 @@ impl Engine {
 /// The call that an event belongs to.
 struct Resolved {
     id: CallId,
-    /// The store could not be asked whether it knows the call.
-    unchecked: bool,
+    /// Under which names the store could not be asked whether it knows the call.
+    unasked: Unasked,
     /// This event told the id of a call that was known by its sid alone.
     joined: bool,
 }
@@ -71,24 +72,26 @@ impl Shared {
     async fn resolve(&self, name: &CallName) -> Resolved {
         match name {
             CallName::Id(id) => {
-                let unchecked = !self.fetch(id).await;
-                Resolved { id: id.clone(), unchecked, joined: false }
+                let asked = self.fetch(id).await;
+                let unasked = Unasked::unless(asked, asked);
+                Resolved { id: id.clone(), unasked, joined: false }
             }
             CallName::Sid(sid) => {
                 // A name may be known of a call that is not in memory.
                 let known = self.calls.id_of(sid);
-                let unchecked = !self.fetch(known.as_ref().unwrap_or(sid)).await;
+                let asked = self.fetch(known.as_ref().unwrap_or(sid)).await;
                 let id = self.calls.id_of(sid).unwrap_or_else(|| sid.clone());
-                Resolved { id, unchecked, joined: false }
+                Resolved { id, unasked: Unasked::unless(asked, asked), joined: false }
             }
             CallName::Both { id, sid } => {
-                let mut checked = self.fetch(id).await;
+                let (asked, mut asked_sid) = (self.fetch(id).await, true);
                 let mut joined = false;
                 if self.calls.id_of(sid).as_ref() != Some(id) {
-                    checked &= self.fetch(sid).await;
+                    asked_sid = self.fetch(sid).await;
                     joined = self.name(id, sid);
                 }
-                Resolved { id: id.clone(), unchecked: !checked, joined }
+                let unasked = Unasked::unless(asked, asked_sid);
+                Resolved { id: id.clone(), unasked, joined }
             }
         }
     }

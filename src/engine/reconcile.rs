@@ -20,6 +20,7 @@ use crate::{
         platform::{Failure, Meter, Row},
         queue::Next,
         time::Moment,
+        unasked::Unasked,
     },
     platform::ListQuery,
     telemetry::{liveness::Pulse, metrics::ReconcileResult},
@@ -203,14 +204,14 @@ impl Shared {
             return;
         }
         // A store that cannot be asked holds no call back: what it knows is joined in later.
-        let unchecked = !self.fetch(&row.id).await;
+        let asked = self.fetch(&row.id).await;
         let known = self.calls.show(row, first);
         let changed = match known {
             Some(changed) => changed,
             None if !listing::is_adopted(row, &self.tuning().adopt, |agent| self.knows(agent)) => {
                 return;
             }
-            None => match self.calls.adopt(row, unchecked) {
+            None => match self.calls.adopt(row, Unasked::unless(asked, asked)) {
                 Ok(changed) => {
                     self.signs.first_seen_by_listing(self.clock.now().mono);
                     changed

@@ -109,7 +109,7 @@ pub(super) async fn after_failure(shared: &Shared) -> Result<(), StoreError> {
     if !shared.is_loaded.load(Ordering::Acquire) {
         everything(shared).await?;
     }
-    check(shared, &shared.calls.unchecked_ids()).await
+    check(shared, &shared.calls.unasked_ids()).await
 }
 
 /// Asks the store about those of these calls that were taken in while it could not be asked: what
@@ -119,14 +119,13 @@ pub(super) async fn check<'a>(
     ids: impl IntoIterator<Item = &'a CallId>,
 ) -> Result<(), StoreError> {
     for id in ids {
-        if !shared.calls.is_unchecked(id) {
+        let names = shared.calls.unasked_names(id);
+        if names.is_empty() {
             continue;
         }
-        let mut stored: Vec<_> = read(shared, id).await?.into_iter().collect();
-        // What it has may be under the sid alone.
-        let sid = shared.calls.look(id, |call| call.facts.sid().cloned()).flatten();
-        if let Some(sid) = sid.filter(|sid| sid != id) {
-            stored.extend(read(shared, &sid).await?);
+        let mut stored = Vec::new();
+        for name in &names {
+            stored.extend(read(shared, name).await?);
         }
         shared.calls.check(id, &stored);
     }

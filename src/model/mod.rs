@@ -31,5 +31,6 @@ pub mod surge;
 pub mod time;
 pub mod trail;
 mod turn;
+pub mod unasked;
 pub mod until;
 pub mod view;

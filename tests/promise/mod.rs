@@ -26,8 +26,16 @@ pub(crate) struct Life {
     pub(crate) outcome: Option<(Outcome, Instant)>,
     /// Whether our books must know of it by the end of the run.
     pub(crate) is_known: bool,
-    /// Whether the platform told something false of its end.
-    pub(crate) is_lied_about: bool,
+    /// Whether the platform told something false of its end, or told false times, or our clock was wrong.
+    pub(crate) is_misled: bool,
+}
+
+/// The daemon was killed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Death {
+    pub(crate) at: Instant,
+    /// What happened since then may not be on record.
+    pub(crate) unrecorded_since: Instant,
 }
 
 /// Calls that were on when they had to be stopped and did not end by themselves, without a request
@@ -64,20 +72,29 @@ pub(crate) fn early(lives: &[Life], cut: Instant) -> Vec<String> {
 }
 
 /// Outcomes that are not true, by the platform's own record of the call: it had not ended by then, or
-/// it ended otherwise. `cut` is how far apart the clocks may be; `deaths` are when the daemon was
-/// killed: it cannot know whether a request had just left, if the intent was on record.
-pub(crate) fn untrue(lives: &[Life], deaths: &[Instant], cut: Instant) -> Vec<String> {
+/// it ended otherwise. `cut` is how far apart the clocks may be. After a death the daemon cannot know of
+/// a request that was not on record; and where the intent was, it cannot know that none had left.
+pub(crate) fn untrue(lives: &[Life], deaths: &[Death], cut: Instant) -> Vec<String> {
     /// How far ahead the intent is on record (spec §7).
     const AHEAD: Instant = 1_000_000;
+    /// How long a request may be on its way.
+    const ON_ITS_WAY: Instant = 1_000_000;
     let of_life = |life: &Life| {
-        let (outcome, since) = life.outcome.filter(|_| !life.is_lied_about)?;
+        let (outcome, since) = life.outcome.filter(|_| !life.is_misled)?;
         let ended = life.ended.filter(|(at, _)| *at <= since.saturating_add(cut));
         let was_asked = !life.requests.is_empty();
         let intended = life.due_from.map_or(Instant::MIN, |due| due.saturating_sub(AHEAD + cut));
-        let may_have_asked = deaths.iter().any(|died| (intended..=since).contains(died));
+        let may_have_asked = deaths.iter().any(|death| (intended..=since).contains(&death.at));
+        let is_forgotten = |asked: Instant| {
+            let forgets =
+                |death: &Death| (death.unrecorded_since..=death.at + ON_ITS_WAY).contains(&asked);
+            deaths.iter().any(forgets)
+        };
+        let by_request = ended.is_some_and(|(_, by_request)| by_request)
+            && !life.requests.iter().any(|(asked, _)| is_forgotten(*asked));
         let is_true = match outcome {
             Outcome::Completed | Outcome::NotConnected | Outcome::Observed => {
-                ended.is_some_and(|(_, by_request)| !by_request)
+                ended.is_some() && !by_request
             }
             Outcome::Stopped => ended.is_some() && (was_asked || may_have_asked),
             Outcome::Raced => ended.is_some(),

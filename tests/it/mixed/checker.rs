@@ -10,7 +10,7 @@ use callwarden::{model::outcome::Outcome, sim::Micros};
 
 use super::{
     history::{Entry, History, What},
-    promise::{self, Instant, Life, Window},
+    promise::{self, Death, Instant, Life, Window},
 };
 
 /// Webhooks show times in milliseconds, cut.
@@ -18,6 +18,9 @@ const CUT: Micros = 1_000;
 /// By how much one request may overtake another on its way: each has a connection and a task of its
 /// own, on a machine that is busy.
 const OVERTAKES: Micros = 1_000_000;
+
+/// How far behind the store may be, on a machine that is busy.
+const WRITTEN_WITHIN: Micros = 1_000_000;
 
 /// A sentence of the promise that the history breaks, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +60,7 @@ struct Run {
     /// When each request arrived.
     arrivals: Vec<Micros>,
     /// When the daemon was killed.
-    deaths: Vec<Instant>,
+    deaths: Vec<Death>,
 }
 
 /// What is told of one call.
@@ -117,7 +120,11 @@ impl Run {
                     }
                 }
                 What::Booked { call, outcome } => run.call(call).booked = Some((*outcome, at)),
-                What::ProcessDown => run.deaths.push(at.cast_signed()),
+                What::ProcessDown => {
+                    let at = at.cast_signed();
+                    let unrecorded_since = at - WRITTEN_WITHIN.cast_signed();
+                    run.deaths.push(Death { at, unrecorded_since });
+                }
                 What::Ended => run.ended = at,
                 What::WebhookSent { .. }
                 | What::WebhookAcked { .. }
@@ -150,7 +157,7 @@ impl Run {
                 requests: told.requests.iter().map(|(when, taken)| (at(*when), *taken)).collect(),
                 outcome: told.booked.map(|(outcome, since)| (outcome, at(since))),
                 is_known: told.heard.is_some() || !told.requests.is_empty(),
-                is_lied_about: false,
+                is_misled: false,
             }
         };
         self.calls.iter().map(life).collect()

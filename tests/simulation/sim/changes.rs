@@ -6,6 +6,7 @@ use callwarden::model::{
     ids::CallId,
     operator::Word,
     time::Mono,
+    unasked::Unasked,
 };
 
 use super::{
@@ -157,17 +158,17 @@ impl World {
 
     /// A webhook comes in: it is answered once what it told is durable.
     pub(super) fn ingest(&mut self, hook: Hook) {
-        let (id, unchecked) = self.resolve(&hook.heard.call);
+        let (id, unasked) = self.resolve(&hook.heard.call);
         let now = self.now();
         let Some(daemon) = &mut self.daemon else { return };
         if !daemon.calls.contains_key(&id) {
             daemon.admit(&id, now);
-            if let Some(kept) = daemon.calls.get_mut(&id) {
-                kept.unchecked = unchecked;
-            }
-            if unchecked {
+            if unasked.is_any() {
                 self.record.sometimes("a call was taken in unchecked");
             }
+        }
+        if let Some(kept) = daemon.calls.get_mut(&id) {
+            kept.unasked = kept.unasked.told_again(unasked);
         }
         let Some(daemon) = &mut self.daemon else { return };
         let context = rules::kept_of(&hook.heard, &daemon.plan.policy);
@@ -193,28 +194,29 @@ impl World {
 
     /// The call of that name, brought into memory if the store has it; and whether the store could
     /// not be asked.
-    fn resolve(&mut self, name: &CallName) -> (CallId, bool) {
+    fn resolve(&mut self, name: &CallName) -> (CallId, Unasked) {
         match name {
             CallName::Id(id) => {
-                let unchecked = !self.fetch(id);
-                (id.clone(), unchecked)
+                let asked = self.fetch(id);
+                (id.clone(), Unasked::unless(asked, asked))
             }
             CallName::Sid(sid) => {
                 let is_known = |world: &Self| {
                     world.daemon.as_ref().and_then(|daemon| daemon.aliases.get(sid).cloned())
                 };
                 let known = is_known(self);
-                let unchecked = !self.fetch(known.as_ref().unwrap_or(sid));
-                (is_known(self).unwrap_or_else(|| sid.clone()), unchecked)
+                let asked = self.fetch(known.as_ref().unwrap_or(sid));
+                let id = is_known(self).unwrap_or_else(|| sid.clone());
+                (id, Unasked::unless(asked, asked))
             }
             CallName::Both { id, sid } => {
-                let mut checked = self.fetch(id);
+                let (asked, mut asked_sid) = (self.fetch(id), true);
                 let known = self.daemon.as_ref().and_then(|daemon| daemon.aliases.get(sid));
                 if known != Some(id) {
-                    checked &= self.fetch(sid);
+                    asked_sid = self.fetch(sid);
                     self.name(id, sid);
                 }
-                (id.clone(), !checked)
+                (id.clone(), Unasked::unless(asked, asked_sid))
             }
         }
     }
@@ -234,15 +236,13 @@ impl World {
 
     fn join(&mut self, id: &CallId, other: Kept, now: callwarden::model::time::Moment) {
         let Some(daemon) = &mut self.daemon else { return };
-        if !daemon.calls.contains_key(id) {
+        let is_new = !daemon.calls.contains_key(id);
+        if is_new {
             daemon.admit(id, now);
-            if let Some(kept) = daemon.calls.get_mut(id) {
-                kept.unchecked = true;
-            }
         }
         let Some(kept) = daemon.calls.get_mut(id) else { return };
         let was_over = kept.call.ended.is_some();
-        kept.unchecked |= other.unchecked;
+        kept.unasked = kept.unasked.joined(other.unasked, is_new);
         kept.context = kept.context.take().or(other.context);
         kept.books.join(&other.books);
         self.alter(id, &Event::Joined(&other.call));

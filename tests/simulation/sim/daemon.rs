@@ -16,9 +16,10 @@ use callwarden::model::{
     queue::{Kind, Share},
     quota::{Slot, Unwritten, Window},
     time::{Moment, Mono, Wall},
+    unasked::Unasked,
 };
 
-use super::{laws::Books, post::Hook, rules::Plan, scenario::Scenario, store::Batch};
+use super::{Time, laws::Books, post::Hook, rules::Plan, scenario::Scenario, store::Batch};
 
 /// One life of the daemon, from its start until it is killed.
 pub(super) struct Daemon {
@@ -52,6 +53,8 @@ pub(super) struct Daemon {
     pub(super) requests: Vec<Wall>,
     pub(super) waiters: Vec<Waiter>,
     pub(super) writing: Option<Batch>,
+    /// Until when, in true time, all that happened is on record.
+    pub(super) recorded_until: Time,
     pub(super) is_failing: bool,
     pub(super) is_loaded: bool,
     /// Requests that left and are not written.
@@ -88,7 +91,7 @@ pub(super) struct Kept {
     pub(super) saved: u64,
     pub(super) intended: u64,
     pub(super) wakeup: Option<Mono>,
-    pub(super) unchecked: bool,
+    pub(super) unasked: Unasked,
     /// Its context's text, until it is durable.
     pub(super) context: Option<Arc<str>>,
     /// Until when a look-up of it was under way.
@@ -170,6 +173,7 @@ impl Daemon {
             requests: Vec::new(),
             waiters: Vec::new(),
             writing: None,
+            recorded_until: Time::MIN,
             is_failing: false,
             is_loaded: false,
             unwritten: Unwritten::default(),
@@ -235,7 +239,7 @@ impl Kept {
             saved: 0,
             intended: 0,
             wakeup: None,
-            unchecked: false,
+            unasked: Unasked::default(),
             context: None,
             busy_until: Mono(i64::MIN),
             over_since: Mono(i64::MIN),

@@ -23,7 +23,11 @@ impl World {
             earliest.filter_map(|limits| rules::earliest(&limits, call.rings, call.answered));
         let longest = plans.iter().map(Plan::longest).max().unwrap_or_default();
         let by_itself = call.ends_by_itself == call.ends;
-        let kept = self.daemon.as_ref().and_then(|daemon| daemon.call(daemon.known_as(&call.id)));
+        let kept = self.daemon.as_ref().and_then(|daemon| {
+            // Told of under either name, and never under both, it is two calls by our books.
+            let is_one = !daemon.calls.contains_key(&call.sid);
+            daemon.call(&call.id).filter(|_| is_one)
+        });
         Life {
             id: call.id.as_str().to_owned(),
             due_from: earliest.min().filter(|_| times_are_true && !is_ordered).or(Some(Time::MIN)),
@@ -33,7 +37,7 @@ impl World {
             // That none was early a law says after each event.
             outcome: kept.and_then(|call| Some((call.ended?.outcome, self.time))),
             is_known: kept.is_some_and(|call| !is_nameless(call)),
-            is_lied_about: self.truth.lied_about(nth),
+            is_misled: self.truth.lied_about(nth) || !times_are_true,
         }
     }
 

@@ -7,6 +7,7 @@ use callwarden::model::{
     policy::Adopt,
     queue::Next,
     quota::Slot,
+    unasked::Unasked,
 };
 
 use super::{
@@ -109,7 +110,11 @@ impl World {
         if self.alter(&row.id, &shown).is_some() {
             return;
         }
-        if row.status.is_over() || !self.fetch(&row.id) || self.alter(&row.id, &shown).is_some() {
+        if row.status.is_over() {
+            return;
+        }
+        let asked = self.fetch(&row.id);
+        if self.alter(&row.id, &shown).is_some() {
             return;
         }
         if !listing::is_adopted(row, &Adopt::All, |_| true) {
@@ -118,6 +123,9 @@ impl World {
         let now = self.now();
         let Some(daemon) = &mut self.daemon else { return };
         daemon.admit(&row.id, now);
+        if let Some(kept) = daemon.calls.get_mut(&row.id) {
+            kept.unasked = Unasked::unless(asked, asked);
+        }
         if daemon.has_listed {
             daemon.webhooks_failed.push_back(now.mono);
         }

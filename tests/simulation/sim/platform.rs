@@ -85,12 +85,19 @@ impl World {
                 format!("{seen} requests in {span} us, at most {most} may be")
             });
         }
-        let brought = self.refuse(wire).unwrap_or_else(|| match &wire.what {
+        let refused = self.refuse(wire);
+        if let What::EndCall { target, .. } = &wire.what
+            && let Some(nth) = self.index.get(target)
+        {
+            self.truth.requests.entry(*nth).or_default().push((self.time, false));
+        }
+        let brought = refused.unwrap_or_else(|| match &wire.what {
             What::EndCall { agent, target } => {
                 let answer = self.end(agent, target);
-                if let Some(nth) = self.index.get(target) {
-                    let taken = answer == Answer::Accepted;
-                    self.truth.requests.entry(*nth).or_default().push((self.time, taken));
+                let nth = self.index.get(target);
+                let asked = nth.and_then(|nth| self.truth.requests.get_mut(nth)?.last_mut());
+                if let Some((_, taken)) = asked {
+                    *taken = answer == Answer::Accepted;
                 }
                 Brought::EndCall(answer)
             }

@@ -64,12 +64,13 @@ impl World {
         let Some(daemon) = &mut self.daemon else { return true };
         let was_slow = daemon.unwritten.store_is_slow();
         if let Poll::Until(until) = daemon.unwritten.poll(daemon.is_failing, now) {
-            daemon.waited = now;
+            // For the quota's sake: at most a tenth of a second at a time, but for each tenth of it.
+            daemon.held = now;
             self.turn_at(until);
             return true;
         }
         if daemon.unwritten.store_is_slow() && !was_slow {
-            daemon.waited = now;
+            daemon.held = now;
             self.record.sometimes("requests left though others were not written");
         }
         false

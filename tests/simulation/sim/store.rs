@@ -11,6 +11,7 @@ use super::{
     SECOND, Time,
     daemon::{Waiter, Waits},
     laws::Books,
+    promise::Death,
     scenario::Fault,
     world::{Coming, World},
 };
@@ -132,16 +133,20 @@ impl World {
             || !daemon.waiters.is_empty()
             || !daemon.requests.is_empty()
             || daemon.allows_unwritten.is_some();
+        if daemon.writing.is_none() && !has_more {
+            daemon.recorded_until = self.time;
+        }
         if daemon.writing.is_some() || daemon.is_failing || !has_more {
             return;
         }
-        let is_unchecked = |id: &&CallId| daemon.calls.get(*id).is_some_and(|kept| kept.unchecked);
-        let unchecked: Vec<_> = daemon.dirty.iter().filter(is_unchecked).cloned().collect();
-        if !unchecked.is_empty() {
+        let is_unasked =
+            |id: &&CallId| daemon.calls.get(*id).is_some_and(|kept| kept.unasked.is_any());
+        let unasked: Vec<_> = daemon.dirty.iter().filter(is_unasked).cloned().collect();
+        if !unasked.is_empty() {
             if self.store.is_down {
                 return self.put_back(Batch::default());
             }
-            self.check(unchecked);
+            self.check(unasked);
         }
         let Some(daemon) = &mut self.daemon else { return };
         let dirty = std::mem::take(&mut daemon.dirty);
@@ -218,9 +223,9 @@ impl World {
             self.load();
         }
         let Some(daemon) = &mut self.daemon else { return };
-        let unchecked = daemon.calls.iter().filter(|(_, kept)| kept.unchecked);
-        let unchecked: Vec<_> = unchecked.map(|(id, _)| id.clone()).collect();
-        self.check(unchecked);
+        let unasked = daemon.calls.iter().filter(|(_, kept)| kept.unasked.is_any());
+        let unasked: Vec<_> = unasked.map(|(id, _)| id.clone()).collect();
+        self.check(unasked);
         let Some(daemon) = &mut self.daemon else { return };
         daemon.is_failing = false;
         let unended = daemon.calls.iter().filter(|(_, kept)| kept.call.ended.is_none());
@@ -228,20 +233,16 @@ impl World {
     }
 
     /// The store is asked about calls that were taken in while it could not be.
-    fn check(&mut self, unchecked: Vec<CallId>) {
+    fn check(&mut self, unasked: Vec<CallId>) {
         let now = self.now();
-        for id in unchecked {
-            let sid =
-                self.daemon.as_ref().and_then(|daemon| daemon.call(&id)?.facts.sid().cloned());
-            let names = [Some(id.clone()), sid.filter(|sid| *sid != id)];
-            let boot = self.clock.boot;
-            let stored: Vec<_> =
-                names.iter().flatten().filter_map(|name| self.store.find(name, boot)).collect();
+        for id in unasked {
             let Some(kept) = self.daemon.as_mut().and_then(|daemon| daemon.calls.get_mut(&id))
             else {
                 continue;
             };
-            kept.unchecked = false;
+            let boot = self.clock.boot;
+            let names = std::mem::take(&mut kept.unasked).names(&kept.call);
+            let stored: Vec<_> = names.filter_map(|name| self.store.find(&name, boot)).collect();
             for Found { call: stored, mut books, same_boot, context } in stored {
                 let Some(daemon) = &mut self.daemon else { continue };
                 let Some(kept) = daemon.calls.get_mut(&id) else { continue };
@@ -302,6 +303,8 @@ impl World {
     /// The daemon is killed: a commit under way may or may not have reached the disk.
     pub(super) fn cut_commit(&mut self) {
         let Some(mut daemon) = self.daemon.take() else { return };
+        let death = Death { at: self.time, unrecorded_since: daemon.recorded_until };
+        self.truth.deaths.push(death);
         let mut unsaved = daemon.requests.len();
         if let Some(batch) = daemon.writing.take() {
             if !self.store.is_down && self.rng.bool() {

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Time, promise::Window};
+use super::{
+    Time,
+    promise::{Death, Window},
+};
 
 #[derive(Debug, Default)]
 pub(super) struct Truth {
@@ -11,7 +14,7 @@ pub(super) struct Truth {
     /// When requests to end each call arrived, and whether the platform took them.
     pub(super) requests: BTreeMap<usize, Vec<(Time, bool)>>,
     /// When the daemon was killed.
-    pub(super) deaths: Vec<Time>,
+    pub(super) deaths: Vec<Death>,
     /// The calls of which something false was told about their end.
     lies: BTreeSet<usize>,
     pass_began: Time,

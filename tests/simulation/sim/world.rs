@@ -358,7 +358,6 @@ impl World {
             return;
         }
         self.cut_commit();
-        self.truth.deaths.push(self.time);
         self.truth.forget_passes();
         if reboots {
             self.clock.boot += 1;
