@@ -16,13 +16,14 @@ use super::{
     desk::Desk,
     ledger::{Ledger, Ticket},
     persist::Loaded,
-    tally::Tally,
+    vitals::Locked,
     wakeups::Wakeups,
 };
 use crate::model::{
-    call::{Call, State},
+    call::Call,
     change::{Change, Effect, Event, Note, Received},
     event::Heard,
+    health::{Standing, Tally},
     ids::CallId,
     operator::{Order, Refused},
     platform::Row,
@@ -42,7 +43,7 @@ pub(super) struct Calls {
     unended: AtomicUsize,
     most: usize,
     clock: Clock,
-    pub(super) tally: Tally,
+    pub(super) tally: Locked<Tally>,
     wakeups: Arc<Wakeups>,
     desk: Arc<Desk>,
     ledger: Arc<Ledger>,
@@ -121,7 +122,7 @@ impl Calls {
             unended: AtomicUsize::new(0),
             most,
             clock,
-            tally: Tally::default(),
+            tally: Locked::default(),
             wakeups,
             desk,
             ledger,
@@ -195,8 +196,7 @@ impl Calls {
         let mut entry = self.map.entry(id.clone()).or_insert_with(|| {
             is_new = true;
             self.unended.fetch_add(1, Ordering::Relaxed);
-            self.tally.enter(State::Live);
-            Entry::new(Call::new(id.clone(), self.clock.now()))
+            self.enter(Call::new(id.clone(), self.clock.now()))
         });
         entry.context = entry.context.take().or_else(|| other.context.clone());
         entry.unasked = entry.unasked.joined(other.unasked, is_new);
@@ -213,6 +213,7 @@ impl Calls {
     pub(super) fn take_out(&self, id: &CallId) -> Option<TakenOut> {
         let (_, Entry { call, context, unasked, .. }) = self.map.remove(id)?;
         self.leave(&call);
+        self.tally.get().joined_away(id);
         Some(TakenOut { call, context, unasked })
     }
 
@@ -227,8 +228,7 @@ impl Calls {
         let Place::Vacant(place) = self.map.entry(call.id.clone()) else { return None };
         let is_over = call.ended.is_some();
         self.unended.fetch_add(usize::from(!is_over), Ordering::Relaxed);
-        self.tally.enter(call.state());
-        let mut entry = Entry { saved: call.version, ..Entry::new(call) };
+        let mut entry = Entry { saved: call.version, ..self.enter(call) };
         let changed = self.alter(&mut entry, &Event::Restored { same_boot, context });
         place.insert(entry);
         Some(changed)
@@ -396,13 +396,17 @@ impl Calls {
             self.unended.fetch_sub(1, Ordering::Relaxed);
             return Err(Full);
         }
-        self.tally.enter(State::Live);
-        Ok(Entry::new(Call::new(id.clone(), self.clock.now())))
+        Ok(self.enter(Call::new(id.clone(), self.clock.now())))
+    }
+
+    fn enter(&self, call: Call) -> Entry {
+        self.tally.get().enter(&call);
+        Entry::new(call)
     }
 
     fn leave(&self, call: &Call) {
         self.unended.fetch_sub(usize::from(call.ended.is_none()), Ordering::Relaxed);
-        self.tally.leave(call);
+        self.tally.get().leave(call);
         self.wakeups.arm(&call.id, None);
         self.desk.forget(&call.id);
     }
@@ -450,7 +454,10 @@ impl Calls {
             }
             (false, false) | (true, true) => {}
         }
-        self.tally.moved(&before, call);
+        let (was, is) = (Standing::of(&before), Standing::of(call));
+        if was != is {
+            self.tally.get().moved(&call.id, was, is);
+        }
         let breach = promise::of_change(&before, call, send.is_some(), wakeup, now.mono);
         Changed { call: call.clone(), ticket: None, taken, notes, send, breach }
     }

@@ -93,7 +93,7 @@ impl Dispatcher {
     }
 
     fn pop(&self, now: Mono) -> Option<Next> {
-        let (share, quota) = (self.shared.signs.listing_share(), self.shared.tuning().quota);
+        let (share, quota) = (self.shared.signs.get().listing_share(), self.shared.tuning().quota);
         let share = desk::listings_share(share, &mut self.shared.listing_part(), quota, now);
         self.shared.desk.pop(share, self.shared.has_listed(), now)
     }
@@ -313,7 +313,7 @@ impl Shared {
         let now = self.clock.now();
         self.quota().settle(slot, failure, meter, now.mono);
         self.desk.tell();
-        self.signs.platform_answered(failure, meter, now);
+        self.signs.get().platform_answered(failure, meter, now);
         let Some(Failure::Unauthorized { .. }) = failure else { return false };
         match self.token.refused(token, &self.client) {
             Ok(is_fresh) => is_fresh,

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tracing::{debug, error, info, warn};
 
-use super::{calls::Changed, clock::Clock, feed::Feed, signs::Signs};
+use super::{calls::Changed, clock::Clock, feed::Feed, vitals::Locked};
 use crate::{
     model::{
         call::Call,
         change::Note,
+        health::Signs,
         ids::{CallId, masked},
         outcome::{Ended, Outcome},
         platform::Answer,
@@ -23,7 +24,7 @@ use crate::{
 /// Tells of changes.
 pub(super) struct Events {
     pub(super) metrics: Arc<Metrics>,
-    pub(super) signs: Arc<Signs>,
+    pub(super) signs: Arc<Locked<Signs>>,
     pub(super) clock: Clock,
     pub(super) feed: Feed,
     /// Of log lines about what must never be.
@@ -61,7 +62,7 @@ impl Events {
             Note::Taken { kind, received, delay } => {
                 if let Some(delay) = delay {
                     self.metrics.webhook_delay(*delay);
-                    self.signs.webhook_took(*delay, self.clock.now().mono);
+                    self.signs.get().webhook_took(*delay, self.clock.now().mono);
                 }
                 debug!(
                     call.id = %id, event = kind.name(), result = received.name(),

@@ -6,7 +6,7 @@
 //! | `wakeups`, `timer` | when which call is to be looked at |
 //! | `desk`, `dispatcher` | what waits for the platform, and what is under way |
 //! | `ledger`, `persist`, `recover` | what the store has yet to hear of; writing it, reading it back |
-//! | `tally`, `signs`, `vitals` | the numbers that health and metrics show |
+//! | `vitals` | the numbers that health and metrics show |
 //! | `events` | log lines and metrics of each change |
 //! | `feed` | what the stream tells of it, and the last hour |
 //! | `kill` | how far the latest kill switches have come |
@@ -27,8 +27,6 @@ mod reconcile;
 mod recover;
 mod reload;
 mod replay;
-mod signs;
-mod tally;
 mod timer;
 mod token;
 mod vitals;
@@ -48,7 +46,7 @@ use tokio_util::task::TaskTracker;
 
 use self::{
     calls::Calls, clock::Clock, desk::Desk, events::Events, feed::Feed, kill::Kills,
-    ledger::Ledger, signs::Signs, token::Token, wakeups::Wakeups,
+    ledger::Ledger, token::Token, vitals::Locked, wakeups::Wakeups,
 };
 pub(crate) use self::{
     dispatcher::Dispatcher, persist::Persist, reconcile::Reconcile, timer::Timer,
@@ -59,13 +57,12 @@ pub use self::{
     kill::{Block, KillError, Killed, Progress},
     operate::OrderError,
     reload::Refused,
-    signs::Delivery,
     token::TokenReader,
 };
 use crate::{
     model::{
         decode::pointers::Pointers,
-        health::TokenSource,
+        health::{Delivery, Signs, TokenSource},
         ids::AgentId,
         policy::{Adopt, Policy},
         queue::Share,
@@ -156,7 +153,7 @@ pub(crate) struct Shared {
     started: Mono,
     most_calls: usize,
     metrics: Arc<Metrics>,
-    signs: Arc<Signs>,
+    signs: Arc<Locked<Signs>>,
     events: Events,
     kills: Kills,
     /// Held by the one who has new calls blocked.
@@ -198,7 +195,7 @@ impl Engine {
             Arc::clone(&desk),
             Arc::clone(&ledger),
         );
-        let signs = Arc::<Signs>::default();
+        let signs = Arc::<Locked<Signs>>::default();
         Self(Arc::new(Shared {
             calls,
             wakeups,
@@ -270,7 +267,7 @@ impl Engine {
 
     /// A webhook was answered.
     pub fn webhook_answered(&self, delivery: Delivery) {
-        self.0.signs.webhook(delivery, self.0.clock.now().mono);
+        self.0.signs.get().webhook(delivery, self.0.clock.now().mono);
     }
 
     /// The clocks.

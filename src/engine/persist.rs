@@ -192,7 +192,7 @@ impl Persist {
     fn failing(&mut self, error: &StoreError) {
         let since = *self.failing_since.get_or_insert_with(|| self.shared.clock.now().mono);
         self.shared.ledger.set_failing(true);
-        self.shared.signs.store_fails(error.to_string(), since);
+        self.shared.signs.get().store_fails(error.to_string(), since);
     }
 
     /// Tries a failing store again.
@@ -201,7 +201,7 @@ impl Persist {
             Ok(()) => {
                 self.failing_since = None;
                 self.shared.ledger.set_failing(false);
-                self.shared.signs.store_works();
+                self.shared.signs.get().store_works();
                 info!("the store works again, and has all that it lacked");
             }
             Err(error) => self.failing(&error),
@@ -227,7 +227,7 @@ impl Persist {
             return;
         }
         if let Ok(bytes) = self.shared.store.bytes().await {
-            self.shared.signs.store_has(bytes);
+            self.shared.signs.get().store_has(bytes);
         }
         let before = now.before(self.shared.tuning().history);
         while let Ok(pruned) = self.shared.store.prune(before, PRUNED_AT_ONCE).await {

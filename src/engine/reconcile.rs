@@ -26,8 +26,6 @@ use crate::{
     telemetry::{liveness::Pulse, metrics::ReconcileResult},
 };
 
-/// A live call known by webhook that no listing has shown for so long is worth a warning.
-const UNLISTED: Duration = Duration::from_secs(300);
 /// How often the loop shows that it turns.
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -69,7 +67,7 @@ impl Reconcile {
                 () = beside(&shared, &pulse, &mut past) => {}
                 () = turn => {}
             }
-            let pause = listing::pause(every, shared.signs.listing_share());
+            let pause = listing::pause(every, shared.signs.get().listing_share());
             let rest = began.after(pause).since(shared.clock.now().mono);
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -120,20 +118,16 @@ impl Shared {
             Passed::Complete => self.look_into_the_missing(pass, now),
             Passed::Partial | Passed::Failed => {
                 warn!(?passed, "the platform's active calls could not all be listed");
-                return self.signs.pass_failed(is_long);
+                return self.signs.get().pass_failed(is_long);
             }
         };
-        self.signs.pass_complete(now.mono, unlisted, is_long);
+        self.signs.get().pass_complete(now.mono, unlisted, is_long);
     }
 
     /// Tells the calls that the pass lacks; says how many no listing has ever shown.
     fn look_into_the_missing(&self, pass: &Pass, now: Moment) -> u64 {
-        let old = now.wall.before(UNLISTED);
         let lacking = self.calls.collect(|call| {
-            let never = call.ended.is_none()
-                && call.facts.heard_of()
-                && !call.was_listed()
-                && call.facts.first_seen < old;
+            let never = pass.has_long_lacked(call, now.wall);
             pass.lacks(call).then(|| (call.id.clone(), never))
         });
         for (id, _) in &lacking {
@@ -169,7 +163,7 @@ impl Shared {
 
     /// Whether a first pass is over, or could not be made.
     pub(super) fn has_listed(&self) -> bool {
-        self.signs.has_passed()
+        self.signs.get().has_passed()
     }
 
     /// A request of a listing is over.
@@ -213,7 +207,7 @@ impl Shared {
             }
             None => match self.calls.adopt(row, Unasked::unless(asked, asked)) {
                 Ok(changed) => {
-                    self.signs.first_seen_by_listing(self.clock.now().mono);
+                    self.signs.get().first_seen_by_listing(self.clock.now().mono);
                     changed
                 }
                 Err(Full) => {

@@ -7,7 +7,7 @@ use tracing::{error, info};
 
 use super::{Shared, persist};
 use crate::{
-    model::{call::Call, ids::CallId, policy::Adopt, quota::Unwritten, time::Wall},
+    model::{call::Call, health::ALARM, ids::CallId, policy::Adopt, quota::Unwritten, time::Wall},
     store::{HistoryQuery, StoreError},
 };
 
@@ -19,8 +19,6 @@ const SLICE: usize = 4_096;
 const BITE: usize = 256;
 /// How often a store that cannot be read is asked again.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long a failed stop stays an alarm (spec §5).
-const ALARM: Duration = Duration::from_secs(3600);
 
 /// Loads all calls without outcome, and what else an earlier life left: requests that count
 /// against the quota, and stops that failed lately.
@@ -156,7 +154,7 @@ async fn alarms(shared: &Shared) -> Result<(), StoreError> {
     };
     for row in shared.store.history(failed).await? {
         if let Ok(loaded) = persist::load(&row, shared.boot) {
-            shared.calls.tally.watch_failed(&loaded.call);
+            shared.calls.tally.get().watch(&loaded.call);
         }
     }
     Ok(())

@@ -124,14 +124,14 @@ impl Engine {
 
     /// The last reload was good.
     pub fn config_is_good(&self) {
-        self.0.signs.config(None);
+        self.0.signs.get().config(None);
     }
 
     /// The last reload was refused; health says why.
     pub fn config_is_refused(&self, why: &str) {
         // One line: the log has all of it.
         let line = why.lines().next().unwrap_or_default();
-        self.0.signs.config(Some(line.trim_end_matches('.').to_owned()));
+        self.0.signs.get().config(Some(line.trim_end_matches('.').to_owned()));
     }
 
     /// From now on the platform's token is read by `reader`.

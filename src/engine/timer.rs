@@ -19,6 +19,7 @@ use tracing::warn;
 use super::Shared;
 use crate::{
     model::{
+        health::TICK,
         ids::CallId,
         time::{Moment, Mono},
     },
@@ -27,8 +28,6 @@ use crate::{
 
 /// The wheel panics beyond two years; a far wake-up is armed anew each day.
 const FARTHEST: Duration = Duration::from_secs(24 * 3600);
-/// How often clocks and timers are compared.
-pub(super) const TICK: Duration = Duration::from_secs(1);
 /// How far the two clocks may drift apart between two ticks before every timer is set anew: tokio's
 /// stands still while the machine is suspended, ours does not.
 const DRIFT: Duration = Duration::from_millis(200);
@@ -143,9 +142,9 @@ impl Timer {
         self.pulse.beat(now);
         self.follow_wall(both);
         self.learn();
-        self.shared.signs.age(now);
+        self.shared.signs.get().age(now);
         self.shared.events.feed.live(self.shared.calls.unended());
-        self.shared.signs.timer_turned(std::mem::take(&mut self.worst), now);
+        self.shared.signs.get().timer_turned(std::mem::take(&mut self.worst), now);
         let passed = now.since(self.last_tick);
         self.last_tick = now;
         if passed > TICK + DRIFT {

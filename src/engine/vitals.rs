@@ -1,15 +1,19 @@
 //! Gathers the numbers that health and metrics rest on.
 
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Engine, timer};
-use crate::model::{
-    call::State,
-    health::{CallVitals, PlatformVitals, ReconcileVitals, StoreVitals, Vitals},
-};
+use super::Engine;
+use crate::model::health::{PlatformVitals, Vitals};
 
-/// How long a failed stop stays an alarm (spec §5).
-const ALARM: Duration = Duration::from_secs(3600);
+/// What health rests on and the model keeps, behind a lock that is held for no longer than a look.
+#[derive(Debug, Default)]
+pub(super) struct Locked<T>(Mutex<T>);
+
+impl<T> Locked<T> {
+    pub(super) fn get(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Engine {
     /// How things stand now.
@@ -17,51 +21,21 @@ impl Engine {
     pub fn vitals(&self) -> Vitals {
         let shared = &self.0;
         let now = shared.clock.now();
-        let (overdue, oldest_overdue) = shared.calls.tally.overdue();
-        // Once the platform was asked, and asked to end it again, there was time for an answer.
-        let confirm_within = shared.calls.policy().enforcement.confirm_within;
-        let (unconfirmed, oldest_unconfirmed) =
-            shared.calls.tally.unconfirmed(now.mono.before(confirm_within.saturating_mul(2)));
-        let count = |state| shared.calls.tally.count(state);
-        let (trouble, bytes) = shared.signs.store();
-        let backlog = shared.desk.backlog(now.mono);
-        let (paused_until, left, backlog_clears_in) = {
-            let quota = shared.quota();
-            (quota.paused(), quota.left(now.mono), quota.time_to_clear(now.mono, backlog))
+        let (calls, failed_stops) = {
+            let policy = shared.calls.policy();
+            let mut tally = shared.calls.tally.get();
+            let calls = tally.calls(&policy.enforcement, shared.most_calls as u64, now);
+            (calls, tally.failed_stops(now.wall))
         };
-        Vitals {
-            now,
-            started: shared.started,
-            calls: CallVitals {
-                live: count(State::Live),
-                stopping: count(State::Stopping),
-                confirming: count(State::Confirming),
-                observing: count(State::Observing),
-                released: count(State::Released),
-                overdue,
-                oldest_overdue,
-                unconfirmed,
-                oldest_unconfirmed,
-                most: shared.most_calls as u64,
-            },
-            store: StoreVitals { trouble, bytes },
-            platform: PlatformVitals {
-                trouble: shared.signs.platform(),
-                paused_until,
-                quota_remaining: u64::from(left),
-                backlog: backlog as u64,
-                backlog_clears_in,
-                token: shared.token_source,
-                failed_stops: shared.calls.tally.failed_since(now.wall.before(ALARM)),
-            },
-            webhooks: shared.signs.webhooks(now.mono),
-            timer_lag: shared.signs.timer_lag(timer::TICK, now.mono),
-            reconcile: shared.tuning().reconcile_every.map(|every| {
-                let (last_complete, unlisted) = shared.signs.passes();
-                ReconcileVitals { every, last_complete, unlisted }
-            }),
-            config_refused: shared.signs.config_refused(),
-            clock_offset: shared.signs.clock_offset(),
-        }
+        let backlog = shared.desk.backlog(now.mono);
+        let platform = PlatformVitals::of(
+            &shared.quota(),
+            backlog,
+            shared.token_source,
+            failed_stops,
+            now.mono,
+        );
+        let every = shared.tuning().reconcile_every;
+        shared.signs.get().vitals(calls, platform, every, shared.started, now)
     }
 }

@@ -26,11 +26,12 @@ use super::{
     verify::{Proof, Verifier, header_names},
 };
 use crate::{
-    engine::{Delivery, Engine, Refusal, clock::Clock},
+    engine::{Engine, Refusal, clock::Clock},
     model::{
         change::Received,
         decode::{Decoded, PathNames, ReadError, What, decode, pointers::Pointers},
         event::Heard,
+        health::Delivery,
         time::Moment,
     },
     telemetry::{

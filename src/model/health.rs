@@ -1,15 +1,22 @@
-//! How the daemon is: [`Vitals`], the plain numbers that the engine gathers, and the [`Health`]
-//! that follows from them (spec §9). Pure; a test has a row per sentence.
+//! How the daemon is: [`Signs`] and [`Tally`], which the engine keeps as things happen, [`Vitals`],
+//! the plain numbers that they come to, and the [`Health`] that follows from those (spec §9). Pure; a
+//! test has a row per sentence.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-pub use self::vitals::{
-    CallVitals, PlatformTrouble, PlatformVitals, ReconcileVitals, StoreTrouble, StoreVitals,
-    TokenSource, Vitals, WebhookVitals,
+pub use self::{
+    signs::{Delivery, Signs, TICK},
+    tally::{ALARM, Standing, Tally},
+    vitals::{
+        CallVitals, PlatformTrouble, PlatformVitals, ReconcileVitals, StoreTrouble, StoreVitals,
+        TokenSource, Vitals, WebhookVitals,
+    },
 };
 
 mod checks;
+mod signs;
+mod tally;
 mod vitals;
 
 /// How the daemon is: the body of `GET /health`.

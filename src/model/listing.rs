@@ -9,7 +9,7 @@ use super::{
     platform::{Failure, Page, Row, Status},
     policy::Adopt,
     queue::Share,
-    time::Moment,
+    time::{Moment, Wall},
 };
 
 /// The statuses of active calls, in the order in which they are listed: a call that moves on
@@ -146,6 +146,18 @@ impl Pass {
             && !names.into_iter().flatten().any(|name| self.shown.contains(name))
     }
 
+    /// Whether a call that this pass [lacks](Self::lacks) was never shown by any, though webhooks told
+    /// of it long ago: worth a warning (spec §8). `now`: when the pass ends.
+    #[must_use]
+    pub fn has_long_lacked(&self, call: &Call, now: Wall) -> bool {
+        const LONG: Duration = Duration::from_secs(300);
+        self.lacks(call)
+            && call.ended.is_none()
+            && call.facts.heard_of()
+            && !call.was_listed()
+            && call.facts.first_seen < now.before(LONG)
+    }
+
     fn turn_over(&mut self) {
         self.status += 1;
         self.page = 1;
@@ -178,10 +190,7 @@ pub fn is_adopted(row: &Row, adopt: &Adopt, is_known: impl Fn(&AgentId) -> bool)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
-        ids::CallId,
-        time::{Mono, Wall},
-    };
+    use crate::model::{ids::CallId, time::Mono};
 
     fn pass() -> Pass {
         Pass::new(Moment { wall: Wall(0), mono: Mono(0) })

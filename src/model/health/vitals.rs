@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 
 use crate::model::{
     platform::Failure,
+    quota::Window,
     time::{Moment, Mono},
 };
 
@@ -82,6 +83,29 @@ pub struct CallVitals {
     pub oldest_unconfirmed: Option<Mono>,
     /// `server.max_calls`.
     pub most: u64,
+}
+
+impl PlatformVitals {
+    /// What the quota says of `backlog` overdue calls that wait; the rest is the signs' to
+    /// [tell](super::Signs::vitals).
+    #[must_use]
+    pub fn of(
+        quota: &Window,
+        backlog: usize,
+        token: TokenSource,
+        failed_stops: u64,
+        now: Mono,
+    ) -> Self {
+        Self {
+            trouble: None,
+            paused_until: quota.paused(),
+            quota_remaining: u64::from(quota.left(now)),
+            backlog: backlog as u64,
+            backlog_clears_in: quota.time_to_clear(now, backlog),
+            token,
+            failed_stops,
+        }
+    }
 }
 
 impl CallVitals {
