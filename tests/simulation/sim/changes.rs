@@ -3,6 +3,7 @@
 use callwarden::model::{
     change::{Change, Effect, Event, Note, Received},
     event::{CallName, Heard},
+    health::Standing,
     ids::CallId,
     operator::Word,
     time::Mono,
@@ -59,6 +60,7 @@ impl World {
         let Change { next, effects, taken, notes } = change;
         let before = std::mem::replace(&mut kept.call, next);
         let call = &kept.call;
+        daemon.tally.moved(id, Standing::of(&before), Standing::of(call));
         if call.version != before.version {
             daemon.dirty.insert(id.clone());
         }
@@ -103,9 +105,10 @@ impl World {
         for note in notes {
             match note {
                 Note::Taken { delay, .. } => {
-                    let late = delay.is_some_and(|delay| delay.as_secs() > 10);
                     let now = self.clock.now(self.time).mono;
-                    daemon.webhooks_failed.extend(late.then_some(now));
+                    if let Some(delay) = delay {
+                        daemon.signs.webhook_took(*delay, now);
+                    }
                 }
                 Note::TimeRefused(_) => sometimes("a time was refused"),
                 Note::TimeDoubted(_) => sometimes("a time was doubted"),
@@ -152,6 +155,9 @@ impl World {
                 kept.wakeup = None;
             }
             self.alter(&id, &Event::Woke);
+            if let Some(daemon) = &mut self.daemon {
+                daemon.lag = daemon.lag.max(now.since(at));
+            }
             self.count(1);
         }
     }
@@ -171,6 +177,9 @@ impl World {
             kept.unasked = kept.unasked.told_again(unasked);
         }
         let Some(daemon) = &mut self.daemon else { return };
+        if let Some(told) = hook.heard.time {
+            daemon.troubles.heard(now.wall.since(told), now.mono);
+        }
         let context = rules::kept_of(&hook.heard, &daemon.plan.policy);
         let known = daemon.call(&id).and_then(|call| call.facts.context());
         self.alter(&id, &Event::Heard(&hook.heard));
@@ -284,10 +293,8 @@ impl World {
         if let Some(sid) = call.facts.sid().filter(|sid| **sid != id) {
             daemon.aliases.insert(sid.clone(), id.clone());
         }
-        daemon.entered += 1;
         daemon.outcomes += i64::from(is_over);
-        let kept = Kept { saved: call.version, ..Kept::new(call, books) };
-        daemon.calls.insert(id.clone(), kept);
+        daemon.enter(Kept { saved: call.version, ..Kept::new(call, books) });
         self.alter(&id, &Event::Restored { same_boot, context: context.as_deref() });
         // Its id may have been told before it came back.
         let known = self.daemon.as_ref().and_then(|daemon| daemon.aliases.get(&id).cloned());

@@ -9,6 +9,7 @@ use std::{
 use callwarden::model::{
     call::Call,
     desk::{Begun, Desk},
+    health::{Signs, Tally},
     ids::{AgentId, CallId},
     listing::Pass,
     lookup::Query,
@@ -19,7 +20,9 @@ use callwarden::model::{
     unasked::Unasked,
 };
 
-use super::{Time, laws::Books, post::Hook, rules::Plan, scenario::Scenario, store::Batch};
+use super::{
+    Time, health::Troubles, laws::Books, post::Hook, rules::Plan, scenario::Scenario, store::Batch,
+};
 
 /// One life of the daemon, from its start until it is killed.
 pub(super) struct Daemon {
@@ -43,10 +46,15 @@ pub(super) struct Daemon {
     pub(super) token: u64,
     pub(super) token_changed: u64,
     pub(super) lister: Lister,
-    pub(super) has_listed: bool,
-    pub(super) passes_are_long: bool,
-    /// When webhooks came late, or calls were first seen by listing.
-    pub(super) webhooks_failed: VecDeque<Mono>,
+    /// Whether a first listing is over.
+    pub(super) has_passed: bool,
+    /// How late a wake-up was since the last tick.
+    pub(super) lag: Duration,
+    /// What health is told.
+    pub(super) signs: Signs,
+    pub(super) tally: Tally,
+    /// What it should be.
+    pub(super) troubles: Troubles,
     pub(super) dirty: BTreeSet<CallId>,
     /// Sids, and the ids that their calls go by now.
     pub(super) joined_away: Vec<(CallId, CallId)>,
@@ -142,9 +150,6 @@ pub(super) enum Waits {
 pub(super) const RECONCILE: u8 = 0;
 
 impl Daemon {
-    /// How long signs of failing webhooks count.
-    const RECENT: Duration = Duration::from_secs(600);
-
     pub(super) fn new(life: u64, now: Moment, plan: Plan, scenario: &Scenario) -> Self {
         let (most, span) = scenario.quota;
         let mut desk = Desk::default();
@@ -165,9 +170,11 @@ impl Daemon {
             token: 0,
             token_changed: 0,
             lister: Lister::Rests { until: now.mono },
-            has_listed: false,
-            passes_are_long: false,
-            webhooks_failed: VecDeque::new(),
+            has_passed: false,
+            lag: Duration::ZERO,
+            signs: Signs::default(),
+            tally: Tally::default(),
+            troubles: Troubles::default(),
             dirty: BTreeSet::new(),
             joined_away: Vec::new(),
             requests: Vec::new(),
@@ -193,15 +200,6 @@ impl Daemon {
         }
     }
 
-    /// The part of the quota that listings may use.
-    pub(super) fn share(&mut self, now: Mono) -> Share {
-        let recent = now.before(Self::RECENT);
-        while self.webhooks_failed.front().is_some_and(|at| *at < recent) {
-            self.webhooks_failed.pop_front();
-        }
-        Share::called_for(!self.webhooks_failed.is_empty(), self.passes_are_long)
-    }
-
     /// The call that goes by this name now.
     pub(super) fn known_as<'a>(&'a self, id: &'a CallId) -> &'a CallId {
         let alias = || self.aliases.get(id).unwrap_or(id);
@@ -214,14 +212,22 @@ impl Daemon {
 
     /// Begins a call in memory.
     pub(super) fn admit(&mut self, id: &CallId, now: Moment) {
+        self.enter(Kept::new(Call::new(id.clone(), now), Books::default()));
+    }
+
+    /// A call comes into memory.
+    pub(super) fn enter(&mut self, kept: Kept) {
         self.entered += 1;
-        self.calls.insert(id.clone(), Kept::new(Call::new(id.clone(), now), Books::default()));
+        self.tally.enter(&kept.call);
+        self.calls.insert(kept.call.id.clone(), kept);
     }
 
     /// Takes a call out of memory, as if it had never been there.
     pub(super) fn take_out(&mut self, id: &CallId) -> Option<Kept> {
         let kept = self.calls.remove(id)?;
         self.disarm(&kept);
+        self.tally.leave(&kept.call);
+        self.tally.joined_away(id);
         self.desk.forget(id);
         Some(kept)
     }

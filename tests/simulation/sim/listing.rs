@@ -79,7 +79,11 @@ impl World {
         let is_complete = pass.passed() == Passed::Complete;
         let trusted = is_complete && self.lists_are_true();
         let Some(daemon) = &self.daemon else { return };
+        let wall = self.clock.now(self.time).wall;
+        let mut unlisted = 0;
         if is_complete {
+            let calls = daemon.calls.values().map(|kept| &kept.call);
+            unlisted = calls.filter(|call| pass.has_long_lacked(call, wall)).count() as u64;
             let lacking = daemon.calls.values().filter(|kept| pass.lacks(&kept.call));
             let lacking: Vec<_> = lacking.map(|kept| kept.call.id.clone()).collect();
             for id in lacking {
@@ -87,11 +91,17 @@ impl World {
                 self.alter(&id, &Event::Unlisted);
             }
         }
-        let Some(daemon) = &mut self.daemon else { return };
-        daemon.has_listed = true;
-        daemon.passes_are_long = pass.is_long(self.scenario.quota);
         let now = self.clock.now(self.time).mono;
-        let share = daemon.share(now);
+        let Some(daemon) = &mut self.daemon else { return };
+        let is_long = pass.is_long(self.scenario.quota);
+        if is_complete {
+            daemon.signs.pass_complete(now, unlisted, is_long);
+            daemon.troubles.listed = Some(now);
+        } else {
+            daemon.signs.pass_failed(is_long);
+        }
+        daemon.has_passed = true;
+        let share = daemon.signs.listing_share();
         let until = pass.began().mono.after(listing::pause(self.scenario.reconcile_every, share));
         daemon.lister = Lister::Rests { until };
         let passes = self.truth.pass_ends(trusted, self.time);
@@ -126,9 +136,8 @@ impl World {
         if let Some(kept) = daemon.calls.get_mut(&row.id) {
             kept.unasked = Unasked::unless(asked, asked);
         }
-        if daemon.has_listed {
-            daemon.webhooks_failed.push_back(now.mono);
-        }
+        daemon.signs.first_seen_by_listing(now.mono);
+        daemon.troubles.first_seen_by_listing(!daemon.has_passed, now.mono);
         self.alter(&row.id, &Event::Shown { row, listing: true });
     }
 }

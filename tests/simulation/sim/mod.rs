@@ -4,22 +4,25 @@
 //! | file | is |
 //! |---|---|
 //! | `scenario` | what a seed draws: the policy, the calls, which faults and how often |
-//! | `world` | time: the agenda, the loop, the two phases |
+//! | `world`, `clock` | time: the agenda, the loop, the two phases; what our clocks say of it |
 //! | `life` | the true calls: when they ring, are answered, end |
 //! | `platform` | the answers to our requests, and what may be wrong with them |
 //! | `post` | webhooks: lost, doubled, late, repeated until we answer 2xx |
 //! | `daemon`, `changes`, `requests`, `listing`, `store`, `operators` | the engine's part, played plainly |
 //! | `rules`, `fields` | policies, and what they come to by the sentences of the spec |
 //! | `laws`, `ending` | what must hold after each event, and in the end |
+//! | `health` | what health must say, held against what it says |
 //! | `books`, `truth` | what that is held against |
 //! | `record` | the trace, its hash, and the rare paths that were reached |
 //! | `shrink` | the least world that still breaks the law |
 
 mod books;
 mod changes;
+mod clock;
 mod daemon;
 mod ending;
 mod fields;
+mod health;
 mod laws;
 mod life;
 mod listing;

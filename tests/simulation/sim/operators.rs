@@ -85,6 +85,7 @@ impl World {
             let context = match self.context_if(reads_anew, id) {
                 Ok(context) => context,
                 Err(StoreIsDown) => {
+                    self.reload_is_refused(true);
                     return self.record.sometimes("a reload was refused while the store failed");
                 }
             };
@@ -96,6 +97,7 @@ impl World {
             by_the_spec += usize::from(call.state() == State::Live && self.stops(id, &plan));
         }
         if self.scenario.surge.forbids(newly, live) {
+            self.reload_is_refused(true);
             return self.record.sometimes("a reload was refused for its surge");
         }
         let most = live * usize::from(self.scenario.surge.percent()) / 100;
@@ -108,7 +110,14 @@ impl World {
         let reached = calls.filter(|call| reads_anew || call.ended.is_none());
         daemon.reloading = reached.map(|call| call.id.clone()).collect();
         daemon.reads_anew = reads_anew;
+        self.reload_is_refused(false);
         self.reload_slice();
+    }
+
+    fn reload_is_refused(&mut self, is_refused: bool) {
+        let Some(daemon) = &mut self.daemon else { return };
+        daemon.signs.config(is_refused.then(|| "it is refused".to_owned()));
+        daemon.troubles.config_refused = is_refused;
     }
 
     /// Whether, by the sentences of the spec, a policy puts this call past its deadline now.

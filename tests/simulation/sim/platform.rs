@@ -67,7 +67,7 @@ impl World {
     /// Carries a request to the platform.
     pub(super) fn carry(&mut self, life: u64, number: u64, wire: Wire) {
         if self.strikes(Fault::Unreachable) {
-            let brought = Box::new(wire.fails(Failure::Network));
+            let brought = Box::new((wire.fails(Failure::Network), None));
             return self.expect_in(1_000, Coming::Answer(life, number, brought));
         }
         let takes = self.rng.i64(1_000..200_000);
@@ -111,11 +111,11 @@ impl World {
             takes = self.rng.i64(0..2 * TIMEOUT);
         }
         let (takes, brought) = if takes >= TIMEOUT {
-            (TIMEOUT, wire.fails(Failure::Timeout))
+            (TIMEOUT, (wire.fails(Failure::Timeout), None))
         } else if self.strikes(Fault::LostAnswer) {
-            (takes, wire.fails(Failure::Cut))
+            (takes, (wire.fails(Failure::Cut), None))
         } else {
-            (takes, brought)
+            (takes, (brought, Some(self.time)))
         };
         self.expect_in(takes, Coming::Answer(life, number, Box::new(brought)));
     }

@@ -2,6 +2,7 @@
 
 use callwarden::model::{
     event::{CallName, Details, EventKind, Heard},
+    health::Delivery,
     time::Wall,
 };
 
@@ -68,6 +69,14 @@ impl World {
     /// A webhook is delivered.
     pub(super) fn deliver(&mut self, hook: Hook) {
         if self.daemon.is_none() || self.is_asleep() {
+            return self.repeat_hook(hook);
+        }
+        if self.secret_is_wrong {
+            let now = self.now().mono;
+            if let Some(daemon) = &mut self.daemon {
+                daemon.signs.webhook(Delivery::Refused, now);
+                daemon.troubles.refused = Some(now);
+            }
             return self.repeat_hook(hook);
         }
         if hook.heard.kind.ends_call() && !self.calls[hook.call].is_over(self.time) {

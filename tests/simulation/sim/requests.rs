@@ -11,12 +11,14 @@ use callwarden::model::{
     platform::{Answer, Failure, Meter, Page, Row},
     queue::{Kind, MOST_UNDER_WAY, Next},
     quota::Poll,
-    time::Mono,
+    time::{Mono, Wall},
 };
 
 use super::{
+    SECOND, Time,
     daemon::{Ask, RECONCILE, Sent},
     laws,
+    life::wall,
     listing::Leave,
     platform::{Brought, Wire},
     world::{Coming, World},
@@ -78,22 +80,23 @@ impl World {
 
     fn pop(&mut self, now: Mono) -> Option<Next> {
         let daemon = self.daemon.as_mut()?;
-        if !daemon.has_listed && now < daemon.started.after(OPENING) {
+        if !daemon.signs.has_passed() && now < daemon.started.after(OPENING) {
             daemon.held = now;
             if daemon.desk.backlog(now) > 0 {
                 self.record.sometimes("stops waited for the first listing");
             }
         }
-        let share = daemon.share(now);
+        let share = daemon.signs.listing_share();
         let share = desk::listings_share(share, &mut daemon.part, self.scenario.quota, now);
         if share.is_none() && daemon.desk.queue().listings() > 0 {
             self.record.sometimes("the listings' part was used up");
         }
         let queue = daemon.desk.queue();
-        let waits =
-            |kind| queue.in_order(kind).any(|(_, id)| !queue.is_under_way(id)) && daemon.has_listed;
+        let waits = |kind| {
+            queue.in_order(kind).any(|(_, id)| !queue.is_under_way(id)) && daemon.signs.has_passed()
+        };
         daemon.waits = (waits(Kind::First), waits(Kind::Confirm) || waits(Kind::Lookup));
-        let next = daemon.desk.pop(share, daemon.has_listed, now);
+        let next = daemon.desk.pop(share, daemon.signs.has_passed(), now);
         if next.is_none() && daemon.desk.queue().under_way() >= MOST_UNDER_WAY {
             daemon.held = now;
         }
@@ -223,7 +226,7 @@ impl World {
     }
 
     /// An answer came, or will not come any more.
-    pub(super) fn answered(&mut self, number: u64, brought: Brought) {
+    pub(super) fn answered(&mut self, number: u64, brought: Brought, answered: Option<Time>) {
         let now = self.now();
         let Some(daemon) = &mut self.daemon else { return };
         let Some(Sent { slot, token_changed, ask }) = daemon.under_way.remove(&number) else {
@@ -238,7 +241,12 @@ impl World {
             self.record.sometimes("a 429 paused requests");
         }
         let was_paused = daemon.quota.paused().is_some();
-        daemon.quota.settle(slot, failure, &Meter::default(), now.mono);
+        // `Date` is in whole seconds.
+        let date = answered.map(|at| Wall(wall(at).0 / SECOND * SECOND));
+        let meter = Meter { date, ..Meter::default() };
+        daemon.quota.settle(slot, failure, &meter, now.mono);
+        daemon.signs.platform_answered(failure, &meter, now);
+        daemon.troubles.answered(failure, now, answered, self.time);
         if was_paused && daemon.quota.paused().is_none() {
             self.record.sometimes("a probe ended a pause");
         }

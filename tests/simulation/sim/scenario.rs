@@ -91,6 +91,8 @@ faults! {
     KillSwitch,
     /// Webhooks leave fields out.
     SparseHook,
+    /// For a while they are signed with another secret.
+    WrongSecret,
 }
 
 /// A seed, and how much of its world is left: what a failing world is shrunk by.

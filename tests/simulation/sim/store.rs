@@ -3,7 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use callwarden::model::{
-    call::Call, change::Event, event::EventKind, ids::CallId, operator::Act, quota::Unwritten,
+    call::Call,
+    change::Event,
+    event::EventKind,
+    health::{ALARM, Delivery},
+    ids::CallId,
+    operator::Act,
+    outcome::Outcome,
+    quota::Unwritten,
     time::Wall,
 };
 
@@ -23,6 +30,8 @@ pub(super) struct Store {
     /// How many requests may have left unwritten.
     unwritten: u32,
     pub(super) is_down: bool,
+    /// Since when it works.
+    pub(super) works_since: Time,
     /// What was answered 2xx: it must never be missing.
     acknowledged: Vec<(CallId, CallId, EventKind)>,
     /// Operators' words that were answered 2xx.
@@ -71,6 +80,16 @@ impl Store {
 
     pub(super) fn context(&self, id: &CallId) -> Option<Arc<str>> {
         self.rows.get(id)?.context.clone()
+    }
+
+    pub(super) fn works(&mut self, now: Time) {
+        self.is_down = false;
+        self.works_since = now;
+    }
+
+    /// Every call that it has.
+    pub(super) fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.rows.values().map(|saved| &saved.call)
     }
 
     fn commit(&mut self, batch: &Batch) {
@@ -198,14 +217,23 @@ impl World {
         self.intent_is_durable();
     }
 
+    /// A commit failed, or what an earlier life left could not be read.
+    pub(super) fn store_fails(&mut self) {
+        let now = self.now().mono;
+        let Some(daemon) = &mut self.daemon else { return };
+        daemon.is_failing = true;
+        daemon.signs.store_fails("it is down".to_owned(), now);
+        daemon.troubles.store_failed = true;
+    }
+
     fn put_back(&mut self, batch: Batch) {
         let Some(daemon) = &mut self.daemon else { return };
         daemon.dirty.extend(batch.rows.into_iter().map(|(id, _)| id));
         daemon.joined_away.extend(batch.joined_away);
         daemon.requests.extend(batch.requests);
         daemon.allows_unwritten = daemon.allows_unwritten.or(batch.allows_unwritten);
-        daemon.is_failing = true;
         let waiting = std::mem::take(&mut daemon.waiters);
+        self.store_fails();
         for Waiter { id, what, .. } in batch.waiters.into_iter().chain(waiting) {
             self.answer(what, &id, false);
         }
@@ -228,6 +256,8 @@ impl World {
         self.check(unasked);
         let Some(daemon) = &mut self.daemon else { return };
         daemon.is_failing = false;
+        daemon.signs.store_works();
+        daemon.troubles.store_failed = false;
         let unended = daemon.calls.iter().filter(|(_, kept)| kept.call.ended.is_none());
         daemon.dirty.extend(unended.map(|(id, _)| id.clone()));
     }
@@ -284,6 +314,11 @@ impl World {
             self.restore(found);
         }
         let Some(daemon) = &mut self.daemon else { return };
+        let alarms = self.store.calls().filter(|call| {
+            let ended = call.ended.filter(|ended| ended.outcome == Outcome::Failed);
+            ended.is_some_and(|ended| ended.recorded >= now.wall.before(ALARM))
+        });
+        alarms.for_each(|call| daemon.tally.watch(call));
         let (most, span) = self.scenario.quota;
         let since = now.wall.before(span);
         let sent = self.store.requests.iter().filter(|at| **at >= since);
@@ -351,6 +386,12 @@ impl World {
             let word = if is_durable { 200 } else { 503 };
             format!("{id} webhook {} answered {word}", hook.heard.kind)
         });
+        let now = self.now().mono;
+        if let Some(daemon) = &mut self.daemon {
+            let delivery = if is_durable { Delivery::Accepted } else { Delivery::Other };
+            daemon.signs.webhook(delivery, now);
+            daemon.troubles.took(is_durable, now);
+        }
         if !is_durable {
             return self.repeat_hook(hook);
         }

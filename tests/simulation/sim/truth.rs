@@ -29,6 +29,12 @@ impl Truth {
         self.arrived.arrives(now, span)
     }
 
+    /// How many have arrived since.
+    pub(super) fn arrived_since(&self, since: Time) -> usize {
+        let Window(arrived) = &self.arrived;
+        arrived.iter().rev().take_while(|at| **at >= since).count()
+    }
+
     /// The daemon was killed before so many requests were on record: it cannot count them.
     pub(super) fn forget_requests(&mut self, unsaved: usize) {
         let Window(arrived) = &mut self.arrived;

@@ -10,15 +10,16 @@ use callwarden::model::{
     event::EventKind,
     ids::CallId,
     rule::Action,
-    time::{Moment, Mono, Wall},
+    time::{Moment, Mono},
 };
 use fastrand::Rng;
 
 use super::{
     MINUTE, Report, SECOND, Shape, Time,
+    clock::Clock,
     daemon::Daemon,
     laws,
-    life::{EPOCH, TrueCall},
+    life::TrueCall,
     platform::{Brought, Wire},
     post::Hook,
     record::Record,
@@ -34,7 +35,8 @@ pub(super) enum Coming {
     Ends(usize),
     Hook(Box<Hook>),
     Arrives(u64, u64, Box<Wire>),
-    Answer(u64, u64, Box<Brought>),
+    /// With when the platform answered, if that came through.
+    Answer(u64, u64, Box<(Brought, Option<Time>)>),
     Committed(u64),
     Turn(u64),
     Tick(u64),
@@ -43,26 +45,9 @@ pub(super) enum Coming {
     Mishap(Fault),
     Wakes,
     StoreWorks,
+    SecretIsRight,
     TokenIsTold,
     Healed,
-}
-
-/// The machine's clocks.
-pub(super) struct Clock {
-    booted: Time,
-    /// Which boot of the machine this is.
-    pub(super) boot: u64,
-    offset: Time,
-    /// The farthest ahead that it was.
-    highest: Time,
-    /// Parts in a million.
-    drift: i64,
-    /// Whether the wall clock has always been right.
-    pub(super) is_true: bool,
-    /// Whether it was never set, and does not drift.
-    pub(super) is_steady: bool,
-    /// Whether it was set since the daemon started.
-    was_set: bool,
 }
 
 pub(super) struct World {
@@ -84,6 +69,8 @@ pub(super) struct World {
     /// The token that the platform takes, and the one in our file.
     pub(super) token: u64,
     pub(super) token_in_file: u64,
+    /// Whether the platform signs webhooks with another secret than ours.
+    pub(super) secret_is_wrong: bool,
     asleep_until: Time,
     pub(super) awake_since: Time,
     pub(super) record: Record,
@@ -101,16 +88,7 @@ impl World {
         let offset = off(scenario.has(Fault::ClockOffset), &mut rng);
         let drift = if scenario.has(Fault::ClockDrift) { rng.i64(-500..500) } else { 0 };
         let mut world = Self {
-            clock: Clock {
-                booted: -1_000 * SECOND,
-                boot: 1,
-                offset,
-                highest: offset,
-                drift,
-                is_true: offset == 0 && drift == 0,
-                is_steady: drift == 0,
-                was_set: false,
-            },
+            clock: Clock::new(offset, drift),
             scenario,
             rng,
             time: 0,
@@ -125,6 +103,7 @@ impl World {
             truth: Truth::default(),
             token: 0,
             token_in_file: 0,
+            secret_is_wrong: false,
             asleep_until: 0,
             awake_since: 0,
             record: Record::new(shape.tells),
@@ -156,6 +135,7 @@ impl World {
             Fault::Reload,
             Fault::Operator,
             Fault::KillSwitch,
+            Fault::WrongSecret,
         ] {
             let chance = usize::from(self.scenario.chance(fault));
             let times = if fault == Fault::Operator { 2 * chance } else { chance.div_ceil(12) };
@@ -255,7 +235,8 @@ impl World {
             Coming::Hook(hook) => self.deliver(*hook),
             Coming::Arrives(life, number, wire) => self.arrives(life, number, &wire),
             Coming::Answer(life, number, brought) if self.lives_on(life) => {
-                self.answered(number, *brought)
+                let (brought, answered) = *brought;
+                self.answered(number, brought, answered);
             }
             Coming::Committed(life) if self.lives_on(life) => self.committed(),
             Coming::Turn(life) if self.lives_on(life) => {
@@ -273,9 +254,13 @@ impl World {
             Coming::Starts => self.start(),
             Coming::Mishap(fault) => self.mishap(fault),
             Coming::Wakes => self.awake_since = self.time,
-            Coming::StoreWorks => self.store.is_down = false,
+            Coming::StoreWorks => self.store.works(self.time),
+            Coming::SecretIsRight => self.secret_is_wrong = false,
             Coming::TokenIsTold => self.token_in_file = self.token,
-            Coming::Healed => self.token_in_file = self.token,
+            Coming::Healed => {
+                self.token_in_file = self.token;
+                self.secret_is_wrong = false;
+            }
         }
     }
 
@@ -285,6 +270,7 @@ impl World {
         self.heal_store();
         self.follow_wall();
         self.list();
+        self.timer_turns(now);
         self.repair(now);
         let Some(daemon) = &mut self.daemon else { return };
         let (patient, tired) = std::mem::take(&mut daemon.waiters)
@@ -309,6 +295,14 @@ impl World {
             clock_was_ahead: self.clock.was_ahead(),
         };
         promise.is_kept(&self.calls, &self.scenario.policies, daemon, &mut self.record);
+        self.look_at_health();
+    }
+
+    fn timer_turns(&mut self, now: Mono) {
+        let Some(daemon) = &mut self.daemon else { return };
+        daemon.signs.age(now);
+        daemon.troubles.lag = std::mem::take(&mut daemon.lag);
+        daemon.signs.timer_turned(daemon.troubles.lag, now);
     }
 
     fn mishap(&mut self, fault: Fault) {
@@ -324,11 +318,7 @@ impl World {
                 if step < 0 {
                     self.record.sometimes("the clock was set back");
                 }
-                self.clock.offset += step;
-                self.clock.highest = self.clock.highest.max(self.clock.offset);
-                self.clock.is_true = false;
-                self.clock.is_steady = false;
-                self.clock.was_set = true;
+                self.clock.step(step);
             }
             Fault::Suspend => self.sleep(),
             Fault::Crash => self.kill(false),
@@ -336,6 +326,11 @@ impl World {
             Fault::StoreOutage => {
                 let lasts = self.rng.i64(0..MINUTE);
                 self.store_outage(lasts);
+            }
+            Fault::WrongSecret => {
+                self.secret_is_wrong = true;
+                let lasts = self.rng.i64(0..12 * MINUTE);
+                self.expect_in(lasts, Coming::SecretIsRight);
             }
             Fault::Reload => self.reload(),
             Fault::Operator => self.operate(),
@@ -360,8 +355,7 @@ impl World {
         self.cut_commit();
         self.truth.forget_passes();
         if reboots {
-            self.clock.boot += 1;
-            self.clock.booted = self.time - SECOND;
+            self.clock.reboot(self.time);
         }
         let down = self.rng.i64(SECOND..40 * SECOND);
         self.expect_in(down, Coming::Starts);
@@ -384,9 +378,7 @@ impl World {
         self.daemon = Some(daemon);
         self.awake_since = self.time;
         if self.store.is_down {
-            if let Some(daemon) = &mut self.daemon {
-                daemon.is_failing = true;
-            }
+            self.store_fails();
         } else {
             self.load();
         }
@@ -441,22 +433,6 @@ impl World {
     }
 }
 
-impl Clock {
-    pub(super) fn now(&self, time: Time) -> Moment {
-        let drifted = time * self.drift / 1_000_000;
-        Moment { wall: Wall(EPOCH + time + self.offset + drifted), mono: Mono(time - self.booted) }
-    }
-
-    /// How far the wall clock was ahead of what it is now, with what an event's own time may be.
-    fn was_ahead(&self) -> Time {
-        if self.is_true { 0 } else { self.highest - self.offset + 62 * SECOND }
-    }
-
-    pub(super) fn time_of(&self, at: Mono) -> Time {
-        at.0.saturating_add(self.booted)
-    }
-}
-
 impl Coming {
     /// Whether the daemon does it, and not while the machine sleeps.
     fn is_ours(&self) -> bool {
@@ -488,6 +464,7 @@ impl Coming {
             Self::Mishap(fault) => 600 + *fault as u64,
             Self::Wakes => 4,
             Self::StoreWorks => 5,
+            Self::SecretIsRight => 8,
             Self::TokenIsTold => 6,
             Self::Healed => 7,
         }
