@@ -7,7 +7,14 @@ use tracing::{error, info};
 
 use super::{Shared, persist};
 use crate::{
-    model::{call::Call, health::ALARM, ids::CallId, policy::Adopt, quota::Unwritten, time::Wall},
+    model::{
+        call::Call,
+        health::ALARM,
+        ids::CallId,
+        policy::Adopt,
+        quota::{REMEMBERED, Unwritten},
+        time::Wall,
+    },
     store::{HistoryQuery, StoreError},
 };
 
@@ -90,8 +97,8 @@ fn hear_of_its_agent(shared: &Shared, call: &Call) {
 /// Requests of an earlier life count; those too that it may not have come to write.
 async fn requests(shared: &Shared) -> Result<(), StoreError> {
     let now = shared.clock.now();
-    let (most, span) = shared.tuning().quota;
-    let sent = shared.store.requests_since(now.wall.before(span)).await?;
+    let (most, _) = shared.tuning().quota;
+    let sent = shared.store.requests_since(now.wall.before(REMEMBERED)).await?;
     let unwritten = shared.store.unwritten_requests().await?;
     let written = sent.iter().map(|at| now.mono_of(at.after(ON_ITS_WAY)));
     // Another crash must not forget them: this life has them on record.

@@ -1,7 +1,7 @@
 //! Another policy, or other settings, for a daemon that runs (spec §6, §8 *SIGHUP*): whole or not
 //! at all, then brought to every live call in slices, so that webhooks keep their speed.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use thiserror::Error;
 use tracing::{info, warn};
@@ -75,7 +75,9 @@ impl Engine {
         if surge.forbids(newly, live) {
             return Err(Refused::Surges { newly, live, limit: surge.percent() });
         }
-        self.requota(tuning.quota).await;
+        let (most, span) = tuning.quota;
+        shared.quota().reconfigure(most, span, shared.clock.now().mono);
+        shared.ledger.allow_unwritten(Unwritten::most(most));
         shared.set_tuning(tuning);
         shared.calls.set_policy(policy);
         // Those that came meanwhile too; and where contexts are read anew, those that are over: the
@@ -97,29 +99,6 @@ impl Engine {
         }
         info!(calls = live, "the new policy has reached every live call");
         Ok(live)
-    }
-
-    /// Another share of the platform's quota: what was sent counts on, and what a shorter window
-    /// has forgotten is read from the store.
-    async fn requota(&self, (most, span): (u32, Duration)) {
-        let shared = &self.0;
-        let (_, known) = shared.tuning().quota;
-        shared.quota().reconfigure(most, span);
-        shared.ledger.allow_unwritten(Unwritten::most(most));
-        if span <= known {
-            return;
-        }
-        let now = shared.clock.now();
-        let forgotten = now.mono.before(known);
-        match shared.store.requests_since(now.wall.before(span)).await {
-            Ok(sent) => {
-                let old = sent.iter().map(|at| now.mono_of(*at)).filter(|at| *at < forgotten);
-                shared.quota().restore(now.mono, old);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "requests sent before cannot be counted against the quota");
-            }
-        }
     }
 
     /// The last reload was good.

@@ -312,7 +312,7 @@ pub fn listings_share(
     (most, span): (u32, Duration),
     now: Mono,
 ) -> Option<Share> {
-    part.reconfigure(share.of(most), span);
+    part.reconfigure(share.of(most), span, now);
     (part.poll(now) == Poll::Go).then_some(share)
 }
 

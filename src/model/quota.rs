@@ -23,6 +23,7 @@ use super::{
     time::Mono,
 };
 use ledger::Ledger;
+pub use ledger::REMEMBERED;
 use pace::{Pace, Reading};
 use pause::Pause;
 pub use unwritten::Unwritten;
@@ -55,7 +56,7 @@ pub struct Slot {
 
 /// The quota: at most N requests in any window of a length, and what the platform says of it.
 ///
-/// Memory is bounded by N and by some 4,100 entries, whichever is less, besides what is under way.
+/// Memory is bounded by some 8,200 entries, besides what is under way.
 #[derive(Clone, Debug)]
 pub struct Window {
     most: u32,
@@ -96,11 +97,10 @@ impl Window {
     /// Another quota, by a reload or because instances share it out anew. What counts, counts on:
     /// with fewer, nothing leaves until enough has cleared.
     ///
-    /// A shorter span has forgotten what a longer one would count: after lengthening it,
-    /// [`restore`](Self::restore) the requests that were answered longer ago than the old span.
-    pub fn reconfigure(&mut self, most: u32, span: Duration) {
+    /// A longer span counts what the shorter one had let go of, up to [`REMEMBERED`].
+    pub fn reconfigure(&mut self, most: u32, span: Duration, now: Mono) {
         self.most = most;
-        self.ledger.set_span(span);
+        self.ledger.set_span(span, now);
     }
 
     /// Whether a request may leave now. Amortised O(1).
@@ -284,7 +284,7 @@ impl Window {
         }
         // The platform counted when the request arrived; what has left our window since it was let
         // go may have counted there.
-        let cleared = self.ledger.cleared() - slot.cleared;
+        let cleared = self.ledger.cleared().saturating_sub(slot.cleared);
         let ours = u64::from(self.own_left(now)).saturating_sub(cleared);
         let window_rest =
             (self.ledger.first_clears()).map_or_else(|| self.ledger.span(), |at| at.since(now));

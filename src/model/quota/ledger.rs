@@ -1,4 +1,4 @@
-//! The requests that were answered, for as long as they count.
+//! The requests that were answered, for as long as they count, or may count again by another span.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -8,6 +8,10 @@ use crate::model::time::Mono;
 /// errs by 0.025 % of the span, on the safe side.
 const PARTS: u128 = 4096;
 
+/// How long answers are remembered: no span is longer (spec §3 `N/h`), so that one which a reload
+/// lengthens counts what the old one had let go of.
+pub const REMEMBERED: Duration = Duration::from_secs(3600);
+
 /// Answers by their instant, those of one part together, oldest first.
 #[derive(Clone, Debug)]
 pub(super) struct Ledger {
@@ -15,6 +19,8 @@ pub(super) struct Ledger {
     /// One part of the span, in microseconds.
     grain: i64,
     runs: VecDeque<Run>,
+    /// Those that count no more by this span, in parts of what is remembered.
+    past: VecDeque<Run>,
     total: u64,
     /// How many requests have left the window since the beginning.
     cleared: u64,
@@ -29,14 +35,34 @@ struct Run {
 
 impl Ledger {
     pub(super) fn new(span: Duration) -> Self {
-        let mut ledger = Self { span, grain: 1, runs: VecDeque::new(), total: 0, cleared: 0 };
-        ledger.set_span(span);
-        ledger
+        Self {
+            span,
+            grain: grain(span),
+            runs: VecDeque::new(),
+            past: VecDeque::new(),
+            total: 0,
+            cleared: 0,
+        }
     }
 
-    pub(super) fn set_span(&mut self, span: Duration) {
+    /// From now on answers count for `span`: those too that no longer did, if that is longer.
+    pub(super) fn set_span(&mut self, span: Duration, now: Mono) {
+        if span == self.span {
+            return;
+        }
         self.span = span;
-        self.grain = i64::try_from((span.as_micros() / PARTS).max(1)).unwrap_or(i64::MAX);
+        self.grain = grain(span);
+        while let Some(run) = self.past.pop_back() {
+            if !self.counts(&run, now) {
+                self.past.push_back(run);
+                break;
+            }
+            self.total += run.count;
+            self.cleared = self.cleared.saturating_sub(run.count);
+            // In coarser parts it may have been rounded up beyond those that came after.
+            let before = self.runs.front().map_or(run.before, |first| first.before.min(run.before));
+            self.runs.push_front(Run { before, ..run });
+        }
     }
 
     pub(super) fn span(&self) -> Duration {
@@ -71,6 +97,11 @@ impl Ledger {
             self.runs.pop_front();
             self.total -= run.count;
             self.cleared += run.count;
+            let before = round_up(run.before.before(Duration::from_micros(1)), grain(REMEMBERED));
+            push(&mut self.past, Run { before, ..run });
+        }
+        while self.past.front().is_some_and(|run| run.before.after(REMEMBERED) <= now) {
+            self.past.pop_front();
         }
     }
 
@@ -100,25 +131,38 @@ impl Ledger {
 
     #[cfg(test)]
     pub(super) fn runs(&self) -> usize {
-        self.runs.len()
+        self.runs.len() + self.past.len()
     }
 
     fn counts(&self, run: &Run, now: Mono) -> bool {
         now < run.before.after(self.span)
     }
 
-    /// The first instant after `at` that begins a part: strictly after, so that two requests are
-    /// never just one span apart.
     fn round_up(&self, at: Mono) -> Mono {
-        let part = at.0.div_euclid(self.grain).saturating_add(1);
-        Mono(part.saturating_mul(self.grain))
+        round_up(at, self.grain)
     }
 
     fn push(&mut self, before: Mono, count: u64) {
         self.total += count;
-        match self.runs.back_mut() {
-            Some(last) if last.before >= before => last.count += count,
-            Some(_) | None => self.runs.push_back(Run { before, count }),
-        }
+        push(&mut self.runs, Run { before, count });
+    }
+}
+
+/// One part of a span, in microseconds.
+fn grain(span: Duration) -> i64 {
+    i64::try_from((span.as_micros() / PARTS).max(1)).unwrap_or(i64::MAX)
+}
+
+/// The first instant after `at` that begins a part: strictly after, so that two requests are never
+/// just one span apart.
+fn round_up(at: Mono, grain: i64) -> Mono {
+    let part = at.0.div_euclid(grain).saturating_add(1);
+    Mono(part.saturating_mul(grain))
+}
+
+fn push(runs: &mut VecDeque<Run>, run: Run) {
+    match runs.back_mut() {
+        Some(last) if last.before >= run.before => last.count += run.count,
+        Some(_) | None => runs.push_back(run),
     }
 }

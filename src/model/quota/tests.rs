@@ -87,12 +87,37 @@ fn requests_of_an_earlier_life_count_and_none_of_them_from_the_future() {
 fn a_smaller_share_lets_nothing_leave_until_enough_has_cleared() {
     let mut window = Window::new(4, MINUTE);
     (0..4).for_each(|n| ask(&mut window, at(n * 1000), Duration::ZERO, &QUIET));
-    window.reconfigure(2, MINUTE);
+    window.reconfigure(2, MINUTE, at(4000));
     assert_eq!(window.left(at(4000)), 0);
     assert!(close(wait(&mut window, at(4000)), Duration::from_secs(58)));
-    window.reconfigure(0, MINUTE);
+    window.reconfigure(0, MINUTE, at(999_000));
     assert!(matches!(window.poll(at(999_000)), Poll::Until(_)));
     assert_eq!(window.time_to_clear(at(999_000), 1), Duration::MAX);
+}
+
+/// Caught: what the store had not yet been told of, and all while it failed, was forgotten
+/// (simulator, seed 90).
+#[test]
+fn a_longer_window_counts_what_the_shorter_one_had_let_go_of() {
+    let mut window = Window::new(9, SECOND);
+    (0..5).for_each(|n| ask(&mut window, at(n * 2000), Duration::ZERO, &QUIET));
+    assert_eq!(window.left(at(10_000)), 9, "by the second none of them counts");
+    window.reconfigure(9, MINUTE, at(10_000));
+    assert_eq!(window.left(at(10_000)), 4);
+    assert_eq!(window.left(at(61_000)), 5, "the first of them is past");
+    window.reconfigure(9, SECOND, at(61_000));
+    assert_eq!((window.left(at(61_000)), window.poll(at(61_000))), (9, Poll::Go));
+    window.reconfigure(9, 60 * MINUTE, at(61_000));
+    assert_eq!(window.left(at(61_000)), 4, "that first one counts again");
+}
+
+#[test]
+fn what_is_past_for_an_hour_is_forgotten_and_takes_little_memory_until_then() {
+    let mut window = Window::new(1_000, SECOND);
+    (0..1_000_000).for_each(|n| ask(&mut window, Mono(n * 7200), Duration::ZERO, &QUIET));
+    assert!(window.ledger.runs() <= 8196, "{}", window.ledger.runs());
+    assert_eq!(window.poll(at(10_801_000)), Poll::Go);
+    assert_eq!(window.ledger.runs(), 0);
 }
 
 #[test]
