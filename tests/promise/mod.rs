@@ -120,17 +120,28 @@ pub(crate) fn overtaken<P: Ord>(leaves: &P, waiting: impl IntoIterator<Item = P>
     waiting.into_iter().filter(|place| place < leaves).min()
 }
 
-/// The requests that arrived within the last window of a length.
+/// The requests that arrived within the last minute, which no window here is longer than, and when
+/// each had left.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Window(pub(crate) VecDeque<Instant>);
+pub(crate) struct Window(pub(crate) VecDeque<(Instant, Instant)>);
 
 impl Window {
-    /// A request arrives; says how many did within `span`.
-    pub(crate) fn arrives(&mut self, at: Instant, span: Instant) -> usize {
-        while self.0.front().is_some_and(|first| first + span <= at) {
+    /// A request arrives that had left then; says how many did within `span`, by a quota that is in
+    /// force `since` then. None, if all of them had left by then: under another quota there may have
+    /// been more, and none leaves until enough of them are past.
+    pub(crate) fn arrives(
+        &mut self,
+        (at, left): (Instant, Instant),
+        span: Instant,
+        since: Instant,
+    ) -> usize {
+        const KEPT: Instant = 60_000_000;
+        debug_assert!(span <= KEPT, "{span} is longer than what is kept");
+        while self.0.front().is_some_and(|(first, _)| first + KEPT <= at) {
             self.0.pop_front();
         }
-        self.0.push_back(at);
-        self.0.len()
+        self.0.push_back((at, left));
+        let within = || self.0.iter().rev().take_while(|(known, _)| known + span > at);
+        if within().all(|(_, left)| *left <= since) { 0 } else { within().count() }
     }
 }

@@ -198,7 +198,8 @@ impl Run {
         let mut breaches = Vec::new();
         let mut over_until = 0;
         for at in &self.arrivals {
-            let within = window.arrives(i64::try_from(*at).unwrap(), self.span.cast_signed());
+            let arrived = at.cast_signed();
+            let within = window.arrives((arrived, arrived), self.span.cast_signed(), Instant::MIN);
             if within > self.quota && *at >= over_until {
                 over_until = at + self.span;
                 breaches.push(format!("{within} requests in the window up to {at}"));

@@ -21,7 +21,7 @@ use callwarden::model::{
 };
 
 use super::{
-    Time, health::Troubles, laws::Books, post::Hook, rules::Plan, scenario::Scenario, store::Batch,
+    Time, health::Troubles, laws::Books, post::Hook, rules::Plan, scenario::Quota, store::Batch,
 };
 
 /// One life of the daemon, from its start until it is killed.
@@ -36,6 +36,8 @@ pub(super) struct Daemon {
     pub(super) plan: Plan,
     pub(super) desk: Desk,
     pub(super) quota: Window,
+    /// What it was made with.
+    pub(super) tuning: Quota,
     /// The listings' part of it.
     pub(super) part: Window,
     /// The stop whose intent is awaited, and until when.
@@ -150,8 +152,8 @@ pub(super) enum Waits {
 pub(super) const RECONCILE: u8 = 0;
 
 impl Daemon {
-    pub(super) fn new(life: u64, now: Moment, plan: Plan, scenario: &Scenario) -> Self {
-        let (most, span) = scenario.quota;
+    pub(super) fn new(life: u64, now: Moment, plan: Plan, tuning: Quota) -> Self {
+        let (most, span) = tuning;
         let mut desk = Desk::default();
         desk.open(now.mono);
         Self {
@@ -163,6 +165,7 @@ impl Daemon {
             plan,
             desk,
             quota: Window::new(most, span),
+            tuning,
             part: Window::new(Share::Tenth.of(most), span),
             awaiting: None,
             under_way: BTreeMap::new(),

@@ -234,7 +234,7 @@ impl World {
     /// At most so many requests can leave within the next half minute, by what arrived.
     fn may_leave_soon(&self) -> usize {
         const SOON: Time = 30 * SECOND;
-        let (most, span) = self.scenario.quota;
+        let (most, span) = self.truth.quota();
         let (most, span) = (most as usize, micros(span));
         if span < SOON {
             return most * usize::try_from(SOON / span + 1).unwrap();

@@ -93,7 +93,7 @@ impl World {
         }
         let now = self.clock.now(self.time).mono;
         let Some(daemon) = &mut self.daemon else { return };
-        let is_long = pass.is_long(self.scenario.quota);
+        let is_long = pass.is_long(daemon.tuning);
         if is_complete {
             daemon.signs.pass_complete(now, unlisted, is_long);
             daemon.troubles.listed = Some(now);

@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use callwarden::model::{
-    call::State, change::Event, ids::CallId, operator::Order, outcome::Outcome, rule::Action,
-    time::Mono,
+    call::State, change::Event, ids::CallId, operator::Order, outcome::Outcome, quota::Unwritten,
+    rule::Action, time::Mono,
 };
 
 use super::{
@@ -112,6 +112,30 @@ impl World {
         daemon.reads_anew = reads_anew;
         self.reload_is_refused(false);
         self.reload_slice();
+    }
+
+    /// The file has another quota, and is read anew.
+    pub(super) fn requota(&mut self) {
+        self.quota_in_file = self.rng.usize(0..self.scenario.quotas.len());
+        let now = self.now().mono;
+        let Some(daemon) = &mut self.daemon else { return };
+        let (known, quota) = (daemon.tuning, self.scenario.quotas[self.quota_in_file]);
+        let (most, span) = quota;
+        daemon.tuning = quota;
+        daemon.quota.reconfigure(most, span, now);
+        let unwritten = Unwritten::most(most);
+        daemon.unwritten.allow(unwritten);
+        daemon.allows_unwritten = Some(unwritten);
+        self.truth.quota_is(quota, self.time);
+        for (path, is_so) in [
+            ("a reload lengthened the quota's window", span > known.1),
+            ("a reload shortened the quota's window", span < known.1),
+            ("a reload allowed fewer requests", span == known.1 && most < known.0),
+        ] {
+            if is_so {
+                self.record.sometimes(path);
+            }
+        }
     }
 
     fn reload_is_refused(&mut self, is_refused: bool) {

@@ -87,7 +87,7 @@ impl World {
             }
         }
         let share = daemon.signs.listing_share();
-        let share = desk::listings_share(share, &mut daemon.part, self.scenario.quota, now);
+        let share = desk::listings_share(share, &mut daemon.part, daemon.tuning, now);
         if share.is_none() && daemon.desk.queue().listings() > 0 {
             self.record.sometimes("the listings' part was used up");
         }
@@ -218,7 +218,7 @@ impl World {
         }
         let number = daemon.sent;
         daemon.sent += 1;
-        let wire = Wire::of(&ask, daemon.token);
+        let wire = Wire::of(&ask, daemon.token, self.time);
         self.record.tell(self.time, || format!("request {number}: {wire:?}"));
         daemon.under_way.insert(number, Sent { slot, token_changed: daemon.token_changed, ask });
         let life = daemon.life;

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use callwarden::model::{listing::STATUSES, policy::Enforcement, queue::Share, surge::Surge};
 use fastrand::Rng;
 
-use super::{MINUTE, SECOND, Time, rules::Plan};
+use super::{MINUTE, Time, rules::Plan};
 
 macro_rules! faults {
     ($( $(#[$doc:meta])* $name:ident, )+) => {
@@ -85,6 +85,8 @@ faults! {
     StoreOutage,
     /// The policy is replaced.
     Reload,
+    /// The quota is replaced.
+    Requota,
     /// An operator extends, ends or releases a call.
     Operator,
     /// An operator ends all calls of an agent.
@@ -93,6 +95,17 @@ faults! {
     SparseHook,
     /// For a while they are signed with another secret.
     WrongSecret,
+}
+
+/// At most so many requests in any window of that length.
+pub(super) type Quota = (u32, Duration);
+
+/// Enough to stop every call, with all its retries, in the five minutes after all is well.
+fn quota(calls: usize, is_tight: bool, rng: &mut Rng) -> Quota {
+    let seconds = [1, 10, 60][rng.usize(0..3)];
+    let least = calls as u64 * seconds / if is_tight { 24 } else { 8 } + 2;
+    let most = rng.u64(least..=least * if is_tight { 2 } else { 6 });
+    (u32::try_from(most).unwrap(), Duration::from_secs(seconds))
 }
 
 /// A seed, and how much of its world is left: what a failing world is shrunk by.
@@ -142,8 +155,8 @@ pub(crate) struct Scenario {
     chances: Vec<u8>,
     /// When the platform, the network and the machine are well again.
     pub(crate) healed: Time,
-    /// At most so many requests a span.
-    pub(crate) quota: (u32, Duration),
+    /// Quotas, one of them in force at a time: at most so many requests a span.
+    pub(super) quotas: Vec<Quota>,
     pub(crate) reconcile_every: Duration,
     /// Whether all calls are placed at the beginning, and one of the policies ends them all.
     pub(crate) is_crowded: bool,
@@ -177,19 +190,17 @@ impl Scenario {
         if is_crowded && !shape.without.contains(&Fault::Reload) {
             chances[Fault::Reload as usize] = 90;
         }
-        let span = [SECOND, 10 * SECOND, MINUTE][rng.usize(0..3)];
-        // Enough to stop every call, with all its retries, in the five minutes after all is well.
-        let seconds = span / SECOND;
         let is_tight = rng.u8(0..4) == 0;
-        let least = calls as i64 * seconds / if is_tight { 24 } else { 8 } + 2;
-        let most = rng.i64(least..=least * if is_tight { 2 } else { 6 });
-        let most = u32::try_from(most).unwrap();
+        let mut quotas: Vec<_> = (0..3).map(|_| quota(calls, is_tight, rng)).collect();
+        if shape.without.contains(&Fault::Requota) || chances[Fault::Requota as usize] == 0 {
+            quotas.truncate(1);
+        }
         Self {
             policies,
             calls: calls.min(shape.calls),
             chances,
             healed: rng.i64(1..=15).min(shape.minutes) * MINUTE,
-            quota: (most, Duration::from_micros(span.unsigned_abs())),
+            quotas,
             reconcile_every: Duration::from_secs(rng.u64(15..=60)),
             is_crowded,
             surge: Surge::at_most([0, 20, 20, 100][rng.usize(0..4)]),
@@ -203,12 +214,12 @@ impl Scenario {
         self.chances[fault as usize]
     }
 
-    /// How long a listing takes at its usual share of the quota.
+    /// How long a listing takes at its usual share of a quota, whichever is in force.
     pub(crate) fn time_for_a_pass(&self) -> Duration {
-        let (most, span) = self.quota;
         let pages = STATUSES.len() + self.calls.div_ceil(self.per_page);
-        let spans = u32::try_from(pages).unwrap().div_ceil(Share::Tenth.of(most));
-        span * spans
+        let spans = |most| u32::try_from(pages).unwrap().div_ceil(Share::Tenth.of(most));
+        let times = self.quotas.iter().map(|(most, span)| *span * spans(*most));
+        times.max().unwrap_or_default()
     }
 
     /// Whether it may strike at all.

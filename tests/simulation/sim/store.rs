@@ -10,7 +10,7 @@ use callwarden::model::{
     ids::CallId,
     operator::Act,
     outcome::Outcome,
-    quota::Unwritten,
+    quota::{REMEMBERED, Unwritten},
     time::Wall,
 };
 
@@ -319,8 +319,8 @@ impl World {
             ended.is_some_and(|ended| ended.recorded >= now.wall.before(ALARM))
         });
         alarms.for_each(|call| daemon.tally.watch(call));
-        let (most, span) = self.scenario.quota;
-        let since = now.wall.before(span);
+        let (most, _) = daemon.tuning;
+        let since = now.wall.before(REMEMBERED);
         let sent = self.store.requests.iter().filter(|at| **at >= since);
         let sent = sent.map(|at| now.mono_of(at.after(Duration::from_secs(1))));
         // Another crash must not forget them: this life has them on record.

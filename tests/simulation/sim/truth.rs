@@ -4,13 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     Time,
+    laws::micros,
     promise::{Death, Window},
+    scenario::Quota,
 };
 
 #[derive(Debug, Default)]
 pub(super) struct Truth {
-    /// When requests arrived that the daemon must remember.
+    /// When requests arrived that the daemon must remember, and when each had left.
     arrived: Window,
+    /// The quota in force, and since when.
+    quota: Quota,
+    quota_since: Time,
     /// When requests to end each call arrived, and whether the platform took them.
     pub(super) requests: BTreeMap<usize, Vec<(Time, bool)>>,
     /// When the daemon was killed.
@@ -24,15 +29,30 @@ pub(super) struct Truth {
 }
 
 impl Truth {
-    /// A request arrives; says how many did within `span`.
-    pub(super) fn request_arrives(&mut self, now: Time, span: Time) -> usize {
-        self.arrived.arrives(now, span)
+    /// This quota is in force from now on.
+    pub(super) fn quota_is(&mut self, quota: Quota, now: Time) {
+        if self.quota != quota {
+            self.quota = quota;
+            self.quota_since = now;
+        }
+    }
+
+    pub(super) fn quota(&self) -> Quota {
+        self.quota
+    }
+
+    /// A request arrives that had left then; says if there are more of them than may be.
+    pub(super) fn request_arrives(&mut self, now: Time, left: Time) -> Option<String> {
+        let (most, span) = self.quota;
+        let seen = self.arrived.arrives((now, left), micros(span), self.quota_since);
+        (seen > most as usize)
+            .then(|| format!("{seen} requests in {span:?}, at most {most} may be"))
     }
 
     /// How many have arrived since.
     pub(super) fn arrived_since(&self, since: Time) -> usize {
         let Window(arrived) = &self.arrived;
-        arrived.iter().rev().take_while(|at| **at >= since).count()
+        arrived.iter().rev().take_while(|(at, _)| *at >= since).count()
     }
 
     /// The daemon was killed before so many requests were on record: it cannot count them.

@@ -64,6 +64,7 @@ pub(super) struct World {
     lives: u64,
     /// The policy that a reload, or a start, would read.
     pub(super) policy_in_file: usize,
+    pub(super) quota_in_file: usize,
     pub(super) store: Store,
     pub(super) truth: Truth,
     /// The token that the platform takes, and the one in our file.
@@ -99,6 +100,7 @@ impl World {
             daemon: None,
             lives: 0,
             policy_in_file: 0,
+            quota_in_file: 0,
             store: Store::default(),
             truth: Truth::default(),
             token: 0,
@@ -133,6 +135,7 @@ impl World {
             Fault::Reboot,
             Fault::StoreOutage,
             Fault::Reload,
+            Fault::Requota,
             Fault::Operator,
             Fault::KillSwitch,
             Fault::WrongSecret,
@@ -333,6 +336,7 @@ impl World {
                 self.expect_in(lasts, Coming::SecretIsRight);
             }
             Fault::Reload => self.reload(),
+            Fault::Requota => self.requota(),
             Fault::Operator => self.operate(),
             Fault::KillSwitch => self.pull_kill_switch(),
             _ => {}
@@ -368,7 +372,9 @@ impl World {
         self.lives += 1;
         let now = self.now();
         let plan = self.scenario.policies[self.policy_in_file].clone();
-        let mut daemon = Daemon::new(self.lives, now, plan, &self.scenario);
+        let quota = self.scenario.quotas[self.quota_in_file];
+        self.truth.quota_is(quota, self.time);
+        let mut daemon = Daemon::new(self.lives, now, plan, quota);
         if self.store.is_down || std::mem::take(&mut self.clock.was_set) {
             // What cannot be read cannot be counted; and what is recorded by another time may be
             // taken for older than it is.
@@ -443,7 +449,7 @@ impl Coming {
                 | Self::Turn(_)
                 | Self::Tick(_)
                 | Self::Slice(_)
-                | Self::Mishap(Fault::Reload | Fault::Crash | Fault::Reboot)
+                | Self::Mishap(Fault::Reload | Fault::Requota | Fault::Crash | Fault::Reboot)
         )
     }
 
