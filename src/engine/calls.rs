@@ -288,6 +288,13 @@ impl Calls {
         self.map.iter().filter(|e| unended(&e.call)).map(|e| e.key().clone()).collect()
     }
 
+    /// The store could not be asked about a call under these names.
+    pub(super) fn doubt(&self, id: &CallId, unasked: Unasked) {
+        if let Some(mut entry) = self.map.get_mut(id).filter(|_| unasked.is_any()) {
+            entry.unasked = entry.unasked.told_again(unasked);
+        }
+    }
+
     /// The calls of which the store could not be asked when they were taken in.
     pub(super) fn unasked_ids(&self) -> Vec<CallId> {
         self.map.iter().filter(|e| e.unasked.is_any()).map(|e| e.key().clone()).collect()

@@ -279,14 +279,8 @@ async fn finish(shared: &Shared, id: &CallId, found: Result<Option<Row>, Failure
     if let Some(changed) = shared.calls.change(id, &event) {
         shared.events.tell(&changed);
     }
-    if let Ok(Some(row)) = &found
-        && let Some(sid) = &row.sid
-    {
-        if shared.calls.contains(sid) {
-            // The store may know the call of that id; then it is joined into that one.
-            shared.fetch(&row.id).await;
-        }
-        shared.name(&row.id, sid);
+    if let Ok(Some(row)) = &found {
+        shared.meet(row).await;
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
         context,
         event::{CallName, Heard},
         ids::CallId,
+        platform::Row,
         unasked::Unasked,
     },
     store::JoinedAway,
@@ -94,6 +95,23 @@ impl Shared {
                 Resolved { id: id.clone(), unasked, joined }
             }
         }
+    }
+
+    /// What memory and the store have under either name of a row is one call: brings it into memory.
+    /// Says under which names the store could not be asked.
+    pub(super) async fn meet(&self, row: &Row) -> Unasked {
+        let (asked, mut asked_sid) = (self.fetch(&row.id).await, true);
+        let is_news = |sid: &&CallId| self.calls.id_of(sid).as_ref() != Some(&row.id);
+        if let Some(sid) = row.sid.as_ref().filter(is_news) {
+            asked_sid = self.fetch(sid).await;
+            // The name of a call that is not taken on would hide what the store has under it.
+            if asked_sid || self.calls.contains(&row.id) || self.calls.contains(sid) {
+                self.name(&row.id, sid);
+            }
+        }
+        let unasked = Unasked::unless(asked, asked_sid);
+        self.calls.doubt(&row.id, unasked);
+        unasked
     }
 
     /// A call goes by `id`, and by `sid` too. If it was known by its sid until now, what was known

@@ -64,6 +64,8 @@ use crate::{
         decode::pointers::Pointers,
         health::{Delivery, Signs, TokenSource},
         ids::AgentId,
+        listing,
+        platform::Row,
         policy::{Adopt, Policy},
         queue::Share,
         quota::Window,
@@ -306,15 +308,18 @@ impl Shared {
         *self.tuning.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tuning);
     }
 
-    /// Whether a rule names this agent, or webhooks have told of it.
-    fn knows(&self, agent: &AgentId) -> bool {
-        self.calls.policy().rules.name(agent)
-            || self.heard_agents.lock().unwrap_or_else(PoisonError::into_inner).contains(agent)
+    fn is_adopted(&self, row: &Row) -> bool {
+        let (tuning, policy) = (self.tuning(), self.calls.policy());
+        listing::is_adopted(row, &tuning.adopt, &policy.rules, &self.heard_agents())
+    }
+
+    fn heard_agents(&self) -> MutexGuard<'_, HashSet<AgentId>> {
+        self.heard_agents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A webhook told of this agent.
     fn hear_of(&self, agent: &AgentId) {
-        let mut heard = self.heard_agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heard = self.heard_agents();
         if !heard.contains(agent) {
             heard.insert(agent.clone());
         }

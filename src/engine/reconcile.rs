@@ -20,7 +20,6 @@ use crate::{
         platform::{Failure, Meter, Row},
         queue::Next,
         time::Moment,
-        unasked::Unasked,
     },
     platform::ListQuery,
     telemetry::{liveness::Pulse, metrics::ReconcileResult},
@@ -183,30 +182,22 @@ impl Shared {
 
     /// A listing of active calls showed this row; `first`: the first one of that call.
     async fn take_listed(&self, row: &Row, first: bool) {
-        if let Some(sid) = &row.sid {
-            // The store may know the call of that id; then it is joined into that one.
-            if self.calls.contains(sid) {
-                self.fetch(&row.id).await;
-            }
-            // A call first heard of by its sid alone has its id now.
-            self.name(&row.id, sid);
-        }
-        if let Some(changed) = self.calls.show(row, first) {
-            return self.events.tell(&changed);
-        }
-        if row.status.is_over() {
+        // A store that cannot be asked holds no call back: what it knows is joined in later.
+        let unasked = self.meet(row).await;
+        let known = self.calls.show(row, first);
+        if known.is_none() && row.status.is_over() {
             return;
         }
-        // A store that cannot be asked holds no call back: what it knows is joined in later.
-        let asked = self.fetch(&row.id).await;
-        let known = self.calls.show(row, first);
         let changed = match known {
             Some(changed) => changed,
-            None if !listing::is_adopted(row, &self.tuning().adopt, |agent| self.knows(agent)) => {
+            None if !self.is_adopted(row) => {
                 return;
             }
-            None => match self.calls.adopt(row, Unasked::unless(asked, asked)) {
+            None => match self.calls.adopt(row, unasked) {
                 Ok(changed) => {
+                    if let Some(sid) = &row.sid {
+                        self.name(&row.id, sid);
+                    }
                     self.signs.get().first_seen_by_listing(self.clock.now().mono);
                     changed
                 }

@@ -5,17 +5,21 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use tracing::{error, info};
 
-use super::{Shared, persist};
+use super::{
+    Shared,
+    persist::{self, Loaded},
+};
 use crate::{
     model::{
         call::Call,
         health::ALARM,
         ids::CallId,
+        listing,
         policy::Adopt,
         quota::{REMEMBERED, Unwritten},
         time::Wall,
     },
-    store::{HistoryQuery, StoreError},
+    store::{HistoryQuery, JoinedAway, StoreError},
 };
 
 /// How long after it was sent a request may have arrived; what counts is when the platform saw it.
@@ -89,7 +93,7 @@ impl Past {
 }
 
 fn hear_of_its_agent(shared: &Shared, call: &Call) {
-    if let Some(agent) = call.facts.agent().filter(|_| call.facts.heard_of()) {
+    if let Some(agent) = listing::heard_agent(call) {
         shared.hear_of(agent);
     }
 }
@@ -133,15 +137,17 @@ pub(super) async fn check<'a>(
             stored.extend(read(shared, name).await?);
         }
         shared.calls.check(id, &stored);
+        // What it has under the sid is no call of its own any more.
+        for Loaded { call, .. } in stored.iter().filter(|loaded| loaded.call.id != *id) {
+            shared.calls.tally.get().joined_away(&call.id);
+            shared.ledger.joined_away(JoinedAway { sid: call.id.clone(), id: id.clone() });
+        }
     }
     Ok(())
 }
 
 /// A call that is not in memory, by its id or sid.
-pub(super) async fn read(
-    shared: &Shared,
-    id: &CallId,
-) -> Result<Option<persist::Loaded>, StoreError> {
+pub(super) async fn read(shared: &Shared, id: &CallId) -> Result<Option<Loaded>, StoreError> {
     let Some(row) = shared.store.find(id).await? else { return Ok(None) };
     match persist::load(&row, shared.boot) {
         Ok(call) => Ok(Some(call)),
@@ -160,7 +166,11 @@ async fn alarms(shared: &Shared) -> Result<(), StoreError> {
         limit: SLICE,
     };
     for row in shared.store.history(failed).await? {
-        if let Ok(loaded) = persist::load(&row, shared.boot) {
+        // One in memory has begun anew while the store could not be read: what becomes of it is told
+        // once what the store has is joined in.
+        if let Ok(loaded) = persist::load(&row, shared.boot)
+            && !shared.calls.contains(&loaded.call.id)
+        {
             shared.calls.tally.get().watch(&loaded.call);
         }
     }

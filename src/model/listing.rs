@@ -7,7 +7,7 @@ use super::{
     call::Call,
     ids::{AgentId, CallId},
     platform::{Failure, Page, Row, Status},
-    policy::Adopt,
+    policy::{Adopt, Rules},
     queue::Share,
     time::{Moment, Wall},
 };
@@ -174,17 +174,23 @@ pub fn pause(every: Duration, share: Share) -> Duration {
 }
 
 /// Whether a call that only a row shows is taken on: it rings or was answered, and its agent is one
-/// that we look after.
+/// that we look after. Known are the agents that a rule names, and those `heard` of by webhook.
 #[must_use]
-pub fn is_adopted(row: &Row, adopt: &Adopt, is_known: impl Fn(&AgentId) -> bool) -> bool {
+pub fn is_adopted(row: &Row, adopt: &Adopt, rules: &Rules, heard: &HashSet<AgentId>) -> bool {
     let is_live = row.status == Status::Ringing || row.status.is_connected();
     let is_ours = match (adopt, &row.agent) {
         (Adopt::All, _) => true,
-        (Adopt::Known, Some(agent)) => is_known(agent),
+        (Adopt::Known, Some(agent)) => rules.name(agent) || heard.contains(agent),
         (Adopt::Agents(agents), Some(agent)) => agents.contains(agent),
         (Adopt::Known | Adopt::Agents(_), None) => false,
     };
     is_live && is_ours
+}
+
+/// The agent that a stored call says was heard of by webhook in an earlier life.
+#[must_use]
+pub fn heard_agent(call: &Call) -> Option<&AgentId> {
+    call.facts.agent().filter(|_| call.facts.heard_of())
 }
 
 #[cfg(test)]
