@@ -164,6 +164,11 @@ impl World {
 
     /// A webhook comes in: it is answered once what it told is durable.
     pub(super) fn ingest(&mut self, hook: Hook) {
+        if let Some((daemon, agent)) = self.daemon.as_mut().zip(hook.heard.agent.clone()) {
+            daemon.heard_agents.insert(agent);
+        }
+        self.truth.delivered.insert(hook.call);
+        self.truth.told_agents.extend(hook.heard.agent.clone());
         let (id, unasked) = self.resolve(&hook.heard.call);
         let now = self.now();
         let Some(daemon) = &mut self.daemon else { return };

@@ -1,7 +1,7 @@
 //! The daemon in memory: what the engine holds, without its locks and loops.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -48,6 +48,8 @@ pub(super) struct Daemon {
     pub(super) token: u64,
     pub(super) token_changed: u64,
     pub(super) lister: Lister,
+    /// Agents heard of by webhook.
+    pub(super) heard_agents: HashSet<AgentId>,
     /// Whether a first listing is over.
     pub(super) has_passed: bool,
     /// How late a wake-up was since the last tick.
@@ -173,6 +175,7 @@ impl Daemon {
             token: 0,
             token_changed: 0,
             lister: Lister::Rests { until: now.mono },
+            heard_agents: HashSet::new(),
             has_passed: false,
             lag: Duration::ZERO,
             signs: Signs::default(),
@@ -201,6 +204,11 @@ impl Daemon {
             outcomes: 0,
             reopened: 0,
         }
+    }
+
+    /// How many requests left that are not on record.
+    pub(super) fn unwritten_requests(&self) -> usize {
+        self.requests.len() + self.writing.as_ref().map_or(0, Batch::requests)
     }
 
     /// The call that goes by this name now.

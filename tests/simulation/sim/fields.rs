@@ -164,7 +164,7 @@ impl Fields {
     }
 }
 
-fn fits(told: &Value, wanted: &Value) -> bool {
+pub(super) fn fits(told: &Value, wanted: &Value) -> bool {
     match (told, wanted) {
         (Value::String(told), Value::String(wanted)) => match wanted.split_once('*') {
             Some((head, tail)) => {

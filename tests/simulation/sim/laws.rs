@@ -418,7 +418,7 @@ pub(super) struct Promise {
 impl Promise {
     pub(super) fn is_kept(
         &self,
-        calls: &[TrueCall],
+        ours: &[&TrueCall],
         policies: &[Plan],
         daemon: &Daemon,
         record: &mut Record,
@@ -433,7 +433,7 @@ impl Promise {
         };
         let confirm = daemon.plan.policy.enforcement.confirm_within;
         let waits = micros(CONVERGES + self.waits + confirm) + self.clock_was_ahead;
-        for call in calls.iter().filter(|call| call.exists(self.time) && !call.is_over(self.time)) {
+        for call in ours.iter().filter(|call| call.exists(self.time) && !call.is_over(self.time)) {
             let due = call.rings + micros(longest);
             if self.time > due.max(self.healed) + waits && !is_left_alone(&call.id) {
                 record.broken("no call outlives its limit", || {

@@ -59,7 +59,7 @@ impl TrueCall {
         Self {
             id: CallId::parse(&format!("c{nth:02}")).unwrap(),
             sid: CallId::parse(&format!("s{nth:02}")).unwrap(),
-            agent: AgentId::parse(&format!("agent{agent}")).unwrap(),
+            agent: self::agent(agent),
             to,
             from,
             direction: if is_inbound { "inbound" } else { "outbound" },
@@ -142,6 +142,11 @@ impl TrueCall {
         }
         story
     }
+}
+
+/// One of the agents.
+pub(crate) fn agent(nth: usize) -> AgentId {
+    AgentId::parse(&format!("agent{nth}")).unwrap()
 }
 
 /// The platform's wall clock is right.

@@ -2,6 +2,7 @@
 
 use callwarden::model::{
     change::Event,
+    ids::{AgentId, CallId},
     listing::{self, Pass, Passed},
     platform::{Meter, Row},
     policy::Adopt,
@@ -11,6 +12,7 @@ use callwarden::model::{
 };
 
 use super::{
+    Time,
     daemon::{Lister, RECONCILE},
     laws,
     platform::Brought,
@@ -109,35 +111,84 @@ impl World {
         laws::of_listing(daemon, &self.calls, passes, time_of, &mut self.record);
     }
 
-    fn take_listed(&mut self, row: &Row, first: bool) {
-        if let Some(sid) = &row.sid {
-            if self.daemon.as_ref().is_some_and(|daemon| daemon.calls.contains_key(sid)) {
-                self.fetch(&row.id);
+    /// Whether an agent may be one that a rule names or webhooks told of, in whichever life.
+    fn may_know(&self, agent: &AgentId) -> bool {
+        let Some(daemon) = &self.daemon else { return false };
+        let was_told_of = |nth: &usize| self.calls[*nth].agent == *agent;
+        daemon.plan.names(agent)
+            || self.truth.told_agents.contains(agent)
+            // The webhook may have lacked it, and a row told it.
+            || self.truth.delivered.iter().any(was_told_of)
+    }
+
+    /// Whether the daemon must look after a call that it need not know of: it was told of by a webhook
+    /// that was answered 2xx, or its agent is one of ours, long enough for a listing to show it.
+    pub(super) fn is_ours(&self, nth: usize, long: Time) -> bool {
+        let Some(daemon) = &self.daemon else { return true };
+        let agent = &self.calls[nth].agent;
+        let since = |known: Option<&Time>| known.is_some_and(|at| at + long < self.time);
+        self.truth.is_told.contains(&nth)
+            || match &self.scenario.adopt {
+                Adopt::All => true,
+                Adopt::Agents(agents) => agents.contains(agent),
+                Adopt::Known => {
+                    daemon.plan.names(agent) || since(self.truth.known_agents.get(agent))
+                }
             }
-            self.name(&row.id, sid);
+    }
+
+    /// What memory and the store have under either name of a row is one call. Says under which names
+    /// the store could not be asked.
+    pub(super) fn met(&mut self, row: &Row) -> Unasked {
+        let (asked, mut asked_sid) = (self.fetch(&row.id), true);
+        let known = |sid: &CallId| self.daemon.as_ref().and_then(|d| d.aliases.get(sid));
+        if let Some(sid) = row.sid.as_ref().filter(|sid| known(sid) != Some(&row.id)) {
+            asked_sid = self.fetch(sid);
+            let has = |name| self.daemon.as_ref().is_some_and(|d| d.calls.contains_key(name));
+            if asked_sid || has(&row.id) || has(sid) {
+                self.name(&row.id, sid);
+            }
         }
+        let unasked = Unasked::unless(asked, asked_sid);
+        if let Some(kept) = self.daemon.as_mut().and_then(|d| d.calls.get_mut(&row.id)) {
+            kept.unasked = kept.unasked.told_again(unasked);
+        }
+        unasked
+    }
+
+    fn take_listed(&mut self, row: &Row, first: bool) {
+        let unasked = self.met(row);
         let shown = Event::Shown { row, listing: first };
-        if self.alter(&row.id, &shown).is_some() {
-            return;
-        }
-        if row.status.is_over() {
-            return;
-        }
-        let asked = self.fetch(&row.id);
-        if self.alter(&row.id, &shown).is_some() {
-            return;
-        }
-        if !listing::is_adopted(row, &Adopt::All, |_| true) {
+        if self.alter(&row.id, &shown).is_some() || row.status.is_over() {
             return;
         }
         let now = self.now();
+        let is_known = row.agent.as_ref().is_some_and(|agent| self.may_know(agent));
         let Some(daemon) = &mut self.daemon else { return };
+        let (adopt, rules) = (&self.scenario.adopt, &daemon.plan.policy.rules);
+        if !listing::is_adopted(row, adopt, rules, &daemon.heard_agents) {
+            return self.record.sometimes("a listed call was left alone by choice");
+        }
+        let may_be = match (adopt, &row.agent) {
+            (Adopt::All, _) => true,
+            (Adopt::Known, _) => is_known,
+            (Adopt::Agents(agents), agent) => agents.iter().any(|of| Some(of) == agent.as_ref()),
+        };
+        if !may_be {
+            self.record.broken("no call is adopted that is none of ours", || format!("{row:?}"));
+        }
+        if *adopt != Adopt::All {
+            self.record.sometimes("a call of an agent of ours was adopted");
+        }
         daemon.admit(&row.id, now);
         if let Some(kept) = daemon.calls.get_mut(&row.id) {
-            kept.unasked = Unasked::unless(asked, asked);
+            kept.unasked = unasked;
         }
         daemon.signs.first_seen_by_listing(now.mono);
         daemon.troubles.first_seen_by_listing(!daemon.has_passed, now.mono);
         self.alter(&row.id, &Event::Shown { row, listing: true });
+        if let Some(sid) = &row.sid {
+            self.name(&row.id, sid);
+        }
     }
 }

@@ -11,9 +11,10 @@ use callwarden::model::{
 use super::{
     SECOND, Time,
     daemon::{Waiter, Waits},
+    laws::micros,
     rules::Plan,
     scenario::Fault,
-    world::{Coming, World},
+    world::{CONVERGES, Coming, World},
 };
 
 /// Calls that a reload looks at before others get a turn.
@@ -225,10 +226,11 @@ impl World {
         }
     }
 
-    /// Whether our books have taken the call out of enforcement, or only observe it.
+    /// Whether our books have taken the call out of enforcement, only observe it, or know nothing of it by choice.
     pub(super) fn is_left_alone(&self, id: &CallId) -> bool {
         let Some(call) = self.daemon.as_ref().and_then(|daemon| daemon.call(id)) else {
-            return false;
+            let nth = self.index.get(id);
+            return nth.is_some_and(|nth| !self.is_ours(*nth, 2 * micros(CONVERGES)));
         };
         call.action() == Action::Observe
             || call.ended.is_some_and(|ended| ended.outcome == Outcome::Released)

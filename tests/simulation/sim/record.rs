@@ -30,6 +30,8 @@ pub(crate) const SOMETIMES: &[&str] = &[
     "a raced outcome was refined",
     "a completed outcome was refined",
     "a call was adopted",
+    "a call of an agent of ours was adopted",
+    "a listed call was left alone by choice",
     "a call was reopened",
     "a call known by its sid got its id",
     "a time was doubted",

@@ -212,6 +212,13 @@ impl World {
         daemon.desk.started(next);
         daemon.requests.push(now.wall);
         daemon.unwritten.sent();
+        let known = self.store.unwritten();
+        let unwritten = daemon.unwritten_requests();
+        // A store that fails, or is slow, holds nothing back.
+        if unwritten > known && !daemon.is_failing && !daemon.unwritten.store_is_slow() {
+            let seen = || format!("{unwritten} are, and the store knows of {known}");
+            self.record.broken("no more requests are unwritten than the store knows", seen);
+        }
         let slot = daemon.quota.sent(now.mono);
         if now.mono < daemon.forbidden {
             self.record.broken("nothing leaves in a 429's pause", || format!("{next:?}"));
@@ -324,13 +331,8 @@ impl World {
         let jitter = self.rng.f64();
         let seen = found.as_ref().map(Option::as_ref);
         self.alter(id, &Event::LookedUp { found: seen, jitter });
-        if let Ok(Some(row)) = &found
-            && let Some(sid) = &row.sid
-        {
-            if self.daemon.as_ref().is_some_and(|daemon| daemon.calls.contains_key(sid)) {
-                self.fetch(&row.id);
-            }
-            self.name(&row.id, sid);
+        if let Ok(Some(row)) = &found {
+            self.met(row);
         }
     }
 

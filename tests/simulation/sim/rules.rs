@@ -7,6 +7,7 @@ use callwarden::model::{
     context::kept,
     decode::pointers::Pointer,
     event::{EventKind, Heard},
+    ids::AgentId,
     operator::Word,
     pattern::Pattern,
     policy::{Enforcement, Limits, Policy, Rules},
@@ -20,7 +21,7 @@ use serde_json::{Number, Value, json};
 
 use super::{
     SECOND, Time,
-    fields::{FIELDS, Field, Fields, Seen},
+    fields::{FIELDS, Field, Fields, Seen, fits},
     life::EPOCH,
     reference::Told,
 };
@@ -167,6 +168,14 @@ impl Plan {
                 !observes && all.iter().all(|(limits, ..)| may(limits))
             }
         }
+    }
+
+    /// Whether a rule asks for this agent.
+    pub(super) fn names(&self, agent: &AgentId) -> bool {
+        let told = Value::from(agent.as_str());
+        let conditions = self.rules.iter().flat_map(|rule| &rule.when);
+        let mut asked = conditions.filter(|(on, _)| *on == Field::Agent);
+        asked.any(|(_, wanted)| wanted.iter().flatten().any(|wanted| fits(&told, wanted)))
     }
 
     /// The limits of all its rules, and of those that an override may put in place of `total`.

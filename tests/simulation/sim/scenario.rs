@@ -2,10 +2,15 @@
 
 use std::{fmt, time::Duration};
 
-use callwarden::model::{listing::STATUSES, policy::Enforcement, queue::Share, surge::Surge};
+use callwarden::model::{
+    listing::STATUSES,
+    policy::{Adopt, Enforcement},
+    queue::Share,
+    surge::Surge,
+};
 use fastrand::Rng;
 
-use super::{MINUTE, Time, rules::Plan};
+use super::{MINUTE, Time, life::agent, rules::Plan};
 
 macro_rules! faults {
     ($( $(#[$doc:meta])* $name:ident, )+) => {
@@ -158,6 +163,8 @@ pub(crate) struct Scenario {
     /// Quotas, one of them in force at a time: at most so many requests a span.
     pub(super) quotas: Vec<Quota>,
     pub(crate) reconcile_every: Duration,
+    /// Which listed calls are taken on.
+    pub(super) adopt: Adopt,
     /// Whether all calls are placed at the beginning, and one of the policies ends them all.
     pub(crate) is_crowded: bool,
     pub(crate) surge: Surge,
@@ -202,6 +209,11 @@ impl Scenario {
             healed: rng.i64(1..=15).min(shape.minutes) * MINUTE,
             quotas,
             reconcile_every: Duration::from_secs(rng.u64(15..=60)),
+            adopt: match rng.u8(0..5) {
+                0 => Adopt::Known,
+                1 => Adopt::Agents((0..rng.usize(0..3)).map(agent).collect()),
+                _ => Adopt::All,
+            },
             is_crowded,
             surge: Surge::at_most([0, 20, 20, 100][rng.usize(0..4)]),
             per_page: [3, 20, 100][rng.usize(0..3)],

@@ -8,6 +8,7 @@ use callwarden::model::{
     event::EventKind,
     health::{ALARM, Delivery},
     ids::CallId,
+    listing,
     operator::Act,
     outcome::Outcome,
     quota::{REMEMBERED, Unwritten},
@@ -72,6 +73,13 @@ pub(super) struct Batch {
     waiters: Vec<Waiter>,
 }
 
+impl Batch {
+    /// How many requests it has.
+    pub(super) fn requests(&self) -> usize {
+        self.requests.len()
+    }
+}
+
 impl Store {
     pub(super) fn find(&self, id: &CallId, boot: u64) -> Option<Found> {
         let by_sid = || self.rows.values().find(|saved| saved.call.facts.sid() == Some(id));
@@ -80,6 +88,11 @@ impl Store {
 
     pub(super) fn context(&self, id: &CallId) -> Option<Arc<str>> {
         self.rows.get(id)?.context.clone()
+    }
+
+    /// How many requests may have left unwritten, as a restart would count them.
+    pub(super) fn unwritten(&self) -> usize {
+        self.unwritten as usize
     }
 
     pub(super) fn works(&mut self, now: Time) {
@@ -277,6 +290,12 @@ impl World {
                 let Some(daemon) = &mut self.daemon else { continue };
                 let Some(kept) = daemon.calls.get_mut(&id) else { continue };
                 kept.call.version = kept.call.version.max(stored.version);
+                // What it has under the sid is no call of its own any more.
+                let name = stored.id.clone();
+                if name != id {
+                    daemon.tally.joined_away(&name);
+                    daemon.joined_away.push((name, id.clone()));
+                }
                 let was_over = kept.call.ended.is_some();
                 let context = context.as_deref();
                 let restored = Event::Restored { same_boot, context };
@@ -316,9 +335,12 @@ impl World {
         let Some(daemon) = &mut self.daemon else { return };
         let alarms = self.store.calls().filter(|call| {
             let ended = call.ended.filter(|ended| ended.outcome == Outcome::Failed);
-            ended.is_some_and(|ended| ended.recorded >= now.wall.before(ALARM))
+            let is_recent = ended.is_some_and(|ended| ended.recorded >= now.wall.before(ALARM));
+            is_recent && !daemon.calls.contains_key(&call.id)
         });
         alarms.for_each(|call| daemon.tally.watch(call));
+        let heard = self.store.calls().filter_map(listing::heard_agent);
+        daemon.heard_agents.extend(heard.cloned());
         let (most, _) = daemon.tuning;
         let since = now.wall.before(REMEMBERED);
         let sent = self.store.requests.iter().filter(|at| **at >= since);
@@ -394,6 +416,10 @@ impl World {
         }
         if !is_durable {
             return self.repeat_hook(hook);
+        }
+        self.truth.is_told.insert(hook.call);
+        if let Some(agent) = &hook.heard.agent {
+            self.truth.known_agents.entry(agent.clone()).or_insert(self.time);
         }
         let call = &self.calls[hook.call];
         let (id, sid, kind) = (call.id.clone(), call.sid.clone(), hook.heard.kind);

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use callwarden::model::ids::AgentId;
+
 use super::{
     Time,
     laws::micros,
@@ -18,6 +20,12 @@ pub(super) struct Truth {
     quota_since: Time,
     /// When requests to end each call arrived, and whether the platform took them.
     pub(super) requests: BTreeMap<usize, Vec<(Time, bool)>>,
+    /// Calls of which a webhook came, and those of which one was answered 2xx.
+    pub(super) delivered: BTreeSet<usize>,
+    pub(super) is_told: BTreeSet<usize>,
+    /// Agents that webhooks told of, and since when those are that were answered 2xx.
+    pub(super) told_agents: BTreeSet<AgentId>,
+    pub(super) known_agents: BTreeMap<AgentId, Time>,
     /// When the daemon was killed.
     pub(super) deaths: Vec<Death>,
     /// The calls of which something false was told about their end.
