@@ -1,3 +1,5 @@
+//! Spec §7, §8: which row answers a look-up.
+
 use super::{
     super::{
         event::EventKind,

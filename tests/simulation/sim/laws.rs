@@ -185,9 +185,10 @@ fn an_outcome_is_recorded_once(seen: &Seen<'_>) -> bool {
         Outcome::Completed | Outcome::NotConnected | Outcome::Raced | Outcome::Observed
     );
     let is_joined = seen.books.lost_track || matches!(seen.event, Event::Joined(_));
-    // Its request was under way when a reload made of it a call to observe.
+    // Its request was under way when a reload made of it a call to observe; or by a clock that was set
+    // back it had left after the end.
     let may_be_ours = seen.books.accepted || seen.books.lost;
-    let was_asked = may_be_ours && known == Outcome::Observed;
+    let was_asked = may_be_ours && (known == Outcome::Observed || !seen.clock_is_steady);
     let proves_stopped = (is_joined || was_asked) && by_itself && now == Some(Outcome::Stopped);
     (reopened && known != Outcome::Released) || now == Some(known) || refines || proves_stopped
 }
