@@ -26,7 +26,8 @@ pub(crate) struct Life {
     pub(crate) outcome: Option<(Outcome, Instant)>,
     /// Whether our books must know of it by the end of the run.
     pub(crate) is_known: bool,
-    /// Whether the platform told something false of its end, or told false times, or our clock was wrong.
+    /// Whether the platform told something false: of its end, of times, of a call that goes on; or our
+    /// clock was wrong.
     pub(crate) is_misled: bool,
 }
 

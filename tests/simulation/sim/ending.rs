@@ -26,7 +26,7 @@ impl World {
         let kept = self.daemon.as_ref().and_then(|daemon| {
             // Told of under either name, and never under both, it is two calls by our books.
             let is_one = !daemon.calls.contains_key(&call.sid);
-            daemon.call(&call.id).filter(|_| is_one)
+            daemon.calls.get(&call.id).filter(|_| is_one)
         });
         Life {
             id: call.id.as_str().to_owned(),
@@ -35,9 +35,12 @@ impl World {
             ended: (call.ends <= self.time).then_some((call.ends, !by_itself)),
             requests: self.truth.requests.get(&nth).cloned().unwrap_or_default(),
             // That none was early a law says after each event.
-            outcome: kept.and_then(|call| Some((call.ended?.outcome, self.time))),
-            is_known: kept.is_some_and(|call| !is_nameless(call)),
-            is_misled: self.truth.lied_about(nth) || !times_are_true,
+            outcome: kept.and_then(|kept| Some((kept.call.ended?.outcome, self.time))),
+            is_known: kept.is_some_and(|kept| !is_nameless(&kept.call)),
+            // What was live again, by the platform's word, began anew.
+            is_misled: self.truth.lied_about(nth)
+                || !times_are_true
+                || kept.is_some_and(|kept| kept.books.was_reopened),
         }
     }
 
