@@ -172,7 +172,7 @@ impl Stop {
         }
         // One request a call: the answer to one still under way says when the next is due. And what
         // was accepted, though the stop was taken back meanwhile, is being confirmed.
-        if !self.under_way && (self.accepted.is_none() || self.next == Next::Idle) {
+        if self.next == Next::Idle {
             self.next = Next::Request(now.mono);
         }
     }

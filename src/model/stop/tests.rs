@@ -1,5 +1,7 @@
 //! The sentences of spec §7 on answers and confirmation, one by one.
 
+mod joined;
+
 use super::*;
 use crate::model::{
     call::State,
