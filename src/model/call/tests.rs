@@ -1,5 +1,7 @@
 //! The sentences of spec §4 and §6 on what a call's deadline rests on, one by one.
 
+mod seen;
+
 use super::*;
 use crate::model::{
     change::Received,
