@@ -211,4 +211,24 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn six_events_are_undone_by_their_counterparts_and_two_end_a_call() {
+        let has =
+            |is: fn(&EventKind) -> bool| EventKind::ALL.iter().filter(|kind| is(kind)).count();
+        assert_eq!(has(|kind| kind.counterpart().is_some()), 6);
+        assert_eq!(has(|kind| kind.undoes().is_some()), 6);
+        assert_eq!(has(|kind| kind.ends_call()), 2);
+        assert_eq!(EventKind::Connected.undoes(), Some(EventKind::Disconnected));
+        assert!(EventKind::Ended.ends_call() && EventKind::DidNotConnect.ends_call());
+    }
+
+    #[test]
+    fn it_is_shown_by_its_whole_name_and_stored_by_its_short_one() {
+        let kind = EventKind::Ended;
+        assert_eq!(kind.to_string(), "event_phone_call_ended");
+        assert_eq!(serde_json::to_string(&kind).unwrap(), r#""phone_call_ended""#);
+        assert_eq!(serde_json::from_str::<EventKind>(r#""phone_call_ended""#).unwrap(), kind);
+        assert!(serde_json::from_str::<EventKind>(r#""event_phone_call_ended""#).is_err());
+    }
 }

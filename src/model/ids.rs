@@ -171,4 +171,14 @@ mod tests {
         assert_eq!(masked("+4915112345678"), "**********5678");
         assert_eq!(masked("123"), "123");
     }
+
+    #[test]
+    fn an_agent_id_is_1_to_128_of_them() {
+        assert_eq!(AgentId::parse(""), Err(IdError::Empty));
+        let longest = "x".repeat(128);
+        assert_eq!(AgentId::parse(&longest).unwrap().as_str(), longest);
+        let too_long = Err(IdError::TooLong { found: 129, most: 128 });
+        assert_eq!(AgentId::parse(&"x".repeat(129)), too_long);
+        assert_eq!(CallId::parse("c/1").unwrap().as_str(), "c/1");
+    }
 }

@@ -62,7 +62,16 @@ impl fmt::Display for Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ids::CallId, time::Moment};
+    use crate::model::{
+        change::Event,
+        event::{Details, EventKind, Heard},
+        ids::CallId,
+        platform::Failure,
+        policy::{Limits, Rules},
+        rule::{Action, Rule},
+        scene::Scene,
+        time::Moment,
+    };
 
     #[test]
     fn what_asks_for_nothing_takes_all_and_what_is_not_told_is_not_taken() {
@@ -84,5 +93,45 @@ mod tests {
         let to = Pattern::new("+15550001234");
         let told = Selection { agent, to, ..Selection::default() }.to_string();
         assert_eq!(told, "agent a-1, to ********1234");
+    }
+
+    #[test]
+    fn it_takes_what_has_all_that_is_asked_for_and_may_still_be_ended() {
+        let mut scene = Scene::stopping();
+        let heard = scene.heard(EventKind::Connected, None);
+        let details = Details {
+            to: Some("+4930".into()),
+            campaign: Some("spring".into()),
+            ..Details::default()
+        };
+        scene.apply(&Event::Heard(&Heard { details, ..heard }));
+        scene.fail(Failure::Timeout);
+        let rule = Rule {
+            name: "all".into(),
+            when: Vec::new(),
+            limits: Limits::default(),
+            own: None,
+            action: Action::End,
+        };
+        scene.policy.rules = Rules::new(vec![rule]);
+        scene.apply(&Event::PolicyChanged { context: None });
+        let takes = |[agent, campaign, to, rule]: [&str; 4]| {
+            let selection = Selection {
+                agent: AgentId::parse(agent).ok(),
+                campaign: Some(campaign.to_owned()),
+                to: Pattern::new(to),
+                rule: Some(rule.to_owned()),
+            };
+            selection.takes(&scene.call, scene.now.wall)
+        };
+        assert!(takes(["agent", "spring", "+49*", "all"]));
+        assert!(!takes(["another", "spring", "+49*", "all"]));
+        assert!(!takes(["agent", "autumn", "+49*", "all"]));
+        assert!(!takes(["agent", "spring", "+1*", "all"]));
+        assert!(!takes(["agent", "spring", "+49*", "some"]));
+        scene.wake();
+        assert!(scene.send());
+        let all = Selection::default();
+        assert!(!all.takes(&scene.call, scene.now.wall), "a request is under way");
     }
 }

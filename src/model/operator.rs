@@ -107,3 +107,79 @@ impl Call {
         Ok(Act { at: before.map_or(now, |before| before.max(now)), word })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        change::Event,
+        event::EventKind,
+        platform::Answer,
+        policy::Limits,
+        scene::{Scene, seconds},
+    };
+
+    #[test]
+    fn an_order_is_compared_with_the_stop_and_the_clock() {
+        let mut scene = Scene::new(Limits::default());
+        scene.hear(EventKind::Connected);
+        let now = scene.now.wall;
+        let word = |scene: &Scene, order| scene.call.ordered(order, now).map(|act| act.word);
+        assert_eq!(word(&scene, Order::Extend(seconds(9))), Err(Refused::NoDeadline));
+        assert_eq!(word(&scene, Order::End), Ok(Word::End));
+        assert_eq!(word(&scene, Order::Release), Ok(Word::Release));
+        for (at, order) in [
+            (now.before(seconds(1)), Err(Refused::Past(now.before(seconds(1))))),
+            (now, Err(Refused::Past(now))),
+            (now.after(seconds(1)), Ok(Word::Deadline(now.after(seconds(1))))),
+        ] {
+            assert_eq!(word(&scene, Order::Deadline(at)), order);
+        }
+        scene.policy.limits.total = Some(seconds(60));
+        scene.apply(&Event::Woke);
+        let extended = word(&scene, Order::Extend(seconds(9)));
+        assert_eq!(extended, Ok(Word::Deadline(now.after(seconds(69)))), "from the deadline on");
+    }
+
+    #[test]
+    fn what_a_request_does_and_an_outcome_stand_against_any_order() {
+        let mut scene = Scene::stopping();
+        let order = |scene: &Scene| scene.call.ordered(Order::Release, scene.now.wall);
+        assert_eq!(order(&scene), Err(Refused::TooLate(State::Stopping)), "it is under way");
+        scene.answer(Answer::Accepted);
+        assert_eq!(order(&scene), Err(Refused::TooLate(State::Confirming)), "it was accepted");
+        scene.hear(EventKind::Ended);
+        assert_eq!(order(&scene), Err(Refused::Over(State::Ended)));
+        let conflicts = [
+            Refused::Over(State::Ended),
+            Refused::TooLate(State::Stopping),
+            Refused::NoDeadline,
+            Refused::Past(Wall(0)),
+        ]
+        .map(Refused::is_conflict);
+        assert_eq!(conflicts, [true, true, false, false]);
+    }
+
+    #[test]
+    fn the_later_order_holds_though_the_clock_has_stepped_back() {
+        let mut scene = Scene::new(Limits::default());
+        scene.hear(EventKind::Connected);
+        let first = scene.call.ordered(Order::End, scene.now.wall).unwrap();
+        assert_eq!(first.at, scene.now.wall);
+        let deadline = scene.now.wall.after(seconds(900));
+        scene.apply(&Event::Operator(first));
+        let before = scene.now.wall.before(seconds(60));
+        let second = scene.call.ordered(Order::Deadline(deadline), before).unwrap();
+        assert!(second > first);
+        scene.apply(&Event::Operator(second));
+        assert_eq!(scene.call.facts.operator(), Some(second));
+        assert_eq!(scene.deadline_in(), Some(seconds(900)));
+    }
+
+    #[test]
+    fn an_extension_is_a_second_at_least_and_30_days_at_most() {
+        let day = seconds(24 * 60 * 60);
+        assert!(EXTENSIONS.contains(&seconds(1)) && !EXTENSIONS.contains(&Duration::ZERO));
+        assert_eq!(*EXTENSIONS.end(), day * 30);
+    }
+}

@@ -261,3 +261,72 @@ pub struct Page {
     /// Rows that could not be read (no valid id), for the log.
     pub unreadable: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each word: whether the call is over, answered, has not rung.
+    const WORDS: [(&str, Status, bool, bool, bool); 11] = [
+        ("initiated", Status::Initiated, false, false, true),
+        ("queued", Status::Queued, false, false, true),
+        ("scheduled", Status::Scheduled, false, false, true),
+        ("ringing", Status::Ringing, false, false, false),
+        ("answered", Status::Answered, false, true, false),
+        ("in-progress", Status::InProgress, false, true, false),
+        ("completed", Status::Completed, true, false, false),
+        ("failed", Status::Failed, true, false, false),
+        ("busy", Status::Busy, true, false, false),
+        ("no-answer", Status::NoAnswer, true, false, false),
+        ("other", Status::Other, false, false, false),
+    ];
+
+    #[test]
+    fn what_is_not_known_to_be_over_is_active() {
+        for (word, status, is_over, is_connected, is_waiting) in WORDS {
+            assert_eq!((Status::read(word), status.name()), (status, word));
+            let says = (status.is_over(), status.is_connected(), status.is_waiting());
+            assert_eq!(says, (is_over, is_connected, is_waiting), "{word}");
+        }
+        assert_eq!(Status::read("ready"), Status::Other);
+    }
+
+    #[test]
+    fn a_failure_says_whether_the_request_may_have_taken_effect_and_whether_it_got_there() {
+        let other = Failure::Other { status: 400, message: String::new() };
+        for (failure, is_lost, is_misled) in [
+            (Failure::Timeout, true, false),
+            (Failure::Cut, true, false),
+            (Failure::ServerError { status: 502 }, true, false),
+            (Failure::ServerError { status: 504 }, true, false),
+            (Failure::ServerError { status: 500 }, false, false),
+            (Failure::Network, false, false),
+            (Failure::RateLimited { pause: None }, false, false),
+            (other, false, false),
+            (Failure::Unauthorized { status: 403 }, false, true),
+            (Failure::Misdirected { status: 302 }, false, true),
+        ] {
+            let says = (failure.answer_lost(), failure.is_misled());
+            assert_eq!(says, (is_lost, is_misled), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_row_names_a_call_by_its_id_or_its_sid() {
+        let id = |text| CallId::parse(text).unwrap();
+        let row = Row {
+            id: id("a"),
+            sid: Some(id("CA1")),
+            agent: None,
+            to: None,
+            from: None,
+            direction: None,
+            testing: None,
+            status: Status::Ringing,
+            started_at: None,
+            created_at: None,
+            updated_at: None,
+        };
+        assert!(row.names(&id("a")) && row.names(&id("CA1")) && !row.names(&id("b")));
+    }
+}

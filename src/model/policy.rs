@@ -213,3 +213,34 @@ impl<'de> Deserialize<'de> for Limit {
             .ok_or_else(|| serde::de::Error::custom(format!("unknown limit {name:?}")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_found_by_the_key_that_it_is_shown_by() {
+        let after = EventKind::ALL.iter().map(|kind| Limit::After(*kind));
+        for limit in [
+            Limit::Total,
+            Limit::Ringing,
+            Limit::Connected,
+            Limit::Talking,
+            Limit::Voicemail,
+            Limit::NoConversation,
+            Limit::Until,
+            Limit::Operator,
+        ]
+        .into_iter()
+        .chain(after)
+        {
+            assert_eq!(Limit::from_name(&limit.to_string()), Some(limit));
+            let stored = serde_json::to_string(&limit).unwrap();
+            assert_eq!(serde_json::from_str::<Limit>(&stored).unwrap(), limit);
+        }
+        assert_eq!(Limit::Until.to_string(), "until");
+        assert_eq!(Limit::After(EventKind::Recording).to_string(), "after.recording");
+        assert_eq!(Limit::from_name("after"), None);
+        assert!(serde_json::from_str::<Limit>(r#""for ever""#).is_err());
+    }
+}

@@ -53,6 +53,11 @@ impl Default for Surge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{
+        event::EventKind,
+        policy::Limits,
+        scene::{Scene, seconds},
+    };
 
     #[test]
     fn a_surge_is_more_than_the_share_and_at_least_twenty_calls() {
@@ -62,5 +67,20 @@ mod tests {
         assert!(!fifth.forbids(20, 100));
         assert!(!Surge::at_most(100).forbids(500, 500));
         assert!(Surge::at_most(0).forbids(20, 1_000_000));
+    }
+
+    #[test]
+    fn a_call_adds_to_it_if_the_new_policy_would_stop_it_and_the_old_one_does_not() {
+        let mut scene = Scene::new(Limits { total: Some(seconds(60)), ..Limits::default() });
+        scene.hear(EventKind::Connected);
+        scene.pass(seconds(30));
+        let adds = |scene: &Scene, total| {
+            let mut policy = scene.policy.clone();
+            policy.limits.total = Some(seconds(total));
+            Surge::default().adds(&scene.call, None, scene.now, &policy)
+        };
+        assert!(adds(&scene, 20) && !adds(&scene, 40));
+        assert!(!adds(&Scene::stopping(), 20), "it is being stopped already");
+        assert_eq!((Surge::default().percent(), Surge::at_most(250).percent()), (20, 100));
     }
 }

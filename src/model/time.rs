@@ -116,3 +116,34 @@ pub fn shown(span: Duration) -> String {
         false => parts.join(" "),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_shown_in_units_from_days_to_nanoseconds_and_read_back_as_the_same() {
+        for (span, text) in [
+            (Duration::ZERO, "0s"),
+            (Duration::from_secs(90), "1m 30s"),
+            (Duration::from_secs(86_400), "1d"),
+            (Duration::from_secs(400 * 86_400 + 23 * 3600 + 59 * 60 + 58), "400d 23h 59m 58s"),
+            (Duration::new(3600, 7_008_009), "1h 7ms 8us 9ns"),
+            (Duration::from_nanos(999_999_999), "999ms 999us 999ns"),
+        ] {
+            assert_eq!(shown(span), text);
+            assert_eq!(humantime::parse_duration(text), Ok(span));
+        }
+    }
+
+    #[test]
+    fn each_clock_s_time_is_found_by_the_other_and_no_instant_overflows() {
+        let now = Moment { wall: Wall(1_000), mono: Mono(50) };
+        assert_eq!((now.mono_of(Wall(1_007)), now.wall_of(Mono(43))), (Mono(57), Wall(993)));
+        let later = now.after(Duration::from_micros(5));
+        assert_eq!((later.wall, later.mono), (Wall(1_005), Mono(55)));
+        assert_eq!(Wall(i64::MAX).after(Duration::MAX), Wall(i64::MAX));
+        assert_eq!(Mono(5).since(Mono(9)), Duration::ZERO);
+        assert_eq!(Wall(1_700_000_000_123_456).to_string(), "2023-11-14T22:13:20.123Z");
+    }
+}

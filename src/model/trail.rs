@@ -200,3 +200,77 @@ impl std::fmt::Display for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_entry_says_what_happened_who_did_it_and_what_more_there_is() {
+        let answered = |answer: &Answer| What::answered(answer);
+        let failed = |failure| answered(&Answer::Failed(failure));
+        let other =
+            |message: &str| failed(Failure::Other { status: 400, message: message.to_owned() });
+        let at = Wall(1_700_000_000_000_000);
+        let shown = "2023-11-14T22:13:20.000Z";
+        for (what, name, by, detail) in [
+            (What::Heard(EventKind::Started), "event_phone_call_started", By::Webhook, ""),
+            (
+                What::TimeDoubted(EventKind::Started),
+                "time_doubted",
+                By::Callwarden,
+                "event_phone_call_started",
+            ),
+            (What::StopBegan("total".into()), "stop_began", By::Policy, "limit total"),
+            (What::ObservingBegan("total".into()), "observing_began", By::Policy, "limit total"),
+            (What::Ordered(Word::Deadline(at)), "deadline_set", By::Operator, shown),
+            (What::Ordered(Word::End), "end_ordered", By::Operator, ""),
+            (What::Ordered(Word::Release), "released", By::Operator, ""),
+            (What::StopTakenBack, "stop_taken_back", By::Policy, ""),
+            (What::Requested(2), "end_call_requested", By::Callwarden, "request 2"),
+            (answered(&Answer::Accepted), "end_call_answered", By::Platform, "accepted"),
+            (answered(&Answer::NotActive), "end_call_answered", By::Platform, "not active (409)"),
+            (
+                answered(&Answer::NotFound),
+                "end_call_answered",
+                By::Platform,
+                "call not found (404)",
+            ),
+            (failed(Failure::Cut), "end_call_answered", By::Platform, "connection cut"),
+            (other(""), "end_call_answered", By::Platform, "status 400"),
+            (other("no"), "end_call_answered", By::Platform, "status 400: no"),
+            (What::Shown(Status::Busy), "shown", By::Platform, "busy"),
+            (What::NotShown, "not_shown", By::Platform, ""),
+            (What::Named, "named", By::Webhook, ""),
+            (What::Ended(Outcome::Raced), "ended", By::Callwarden, "raced"),
+            (What::Adopted(Status::Ringing), "adopted", By::Platform, "ringing"),
+            (What::Reopened(Outcome::Stopped), "reopened", By::Platform, "stopped"),
+        ] {
+            let detail = (!detail.is_empty()).then(|| detail.to_owned());
+            assert_eq!((what.name(), what.by(), what.detail()), (name, by, detail));
+        }
+        let names =
+            [By::Webhook, By::Platform, By::Policy, By::Operator, By::Callwarden].map(By::name);
+        assert_eq!(names, ["webhook", "platform", "policy", "operator", "callwarden"]);
+    }
+
+    #[test]
+    fn the_last_50_entries_stay_and_two_histories_become_one_in_order_of_time() {
+        let trail = |from: i64| {
+            let mut trail = Trail::default();
+            for at in 0..60 {
+                trail.push(Wall(from + 2 * at), What::Named);
+            }
+            trail
+        };
+        let times = |trail: &Trail| trail.iter().map(|entry| entry.at.0).collect::<Vec<_>>();
+        let mut joined = trail(0);
+        assert_eq!(times(&joined), (10..60).map(|at| 2 * at).collect::<Vec<_>>());
+        joined.merge(trail(1));
+        assert_eq!(times(&joined), (70..120).collect::<Vec<_>>());
+        let mut short = Trail::default();
+        short.push(Wall(5), What::Named);
+        short.merge(Trail::default());
+        assert_eq!(times(&short), [5]);
+    }
+}
