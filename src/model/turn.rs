@@ -104,7 +104,7 @@ impl<'a> Turn<'a> {
         } else {
             Facts::of_event(heard, at, now.wall)
         };
-        let known = if is_new { told } else { call.facts.clone().join(told) };
+        let known = call.facts.clone().join(told);
         let is_news = known != call.facts;
         let ends = heard.kind.ends_call();
         let received = match () {
@@ -117,7 +117,7 @@ impl<'a> Turn<'a> {
 
         self.call.facts = known;
         self.call.context = self.context_for(&self.call.facts, context.as_ref()).clone();
-        if is_news || is_new {
+        if is_news {
             self.call.trail.push(now.wall, What::Heard(heard.kind));
         }
         if let Some(at) = doubted.filter(|at| !self.call.doubts.contains(&(heard.kind, *at))) {
@@ -144,10 +144,7 @@ impl<'a> Turn<'a> {
     fn makes_overdue(&self, heard: &Heard, context: Option<&Context>, own: Wall) -> bool {
         let overdue_with = |at| {
             let told = Facts::of_event(heard, at, self.now.wall);
-            let facts = match self.call.version {
-                0 => told,
-                _ => self.call.facts.clone().join(told),
-            };
+            let facts = self.call.facts.clone().join(told);
             let anchors = self.call.anchors.fixed(&facts, self.now);
             let context = self.context_for(&facts, context);
             let (deadlines, _) =
@@ -414,3 +411,6 @@ impl<'a> Turn<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
