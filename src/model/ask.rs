@@ -164,3 +164,87 @@ impl Questions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(questions: &mut Questions, whys: &[Why], at: Mono) {
+        questions.settle(|why| whys.contains(&why).then_some(at));
+    }
+
+    #[test]
+    fn each_question_has_its_rank_and_its_pace() {
+        let seconds = |why: Why| [1, 2, 3, 4, 5, 6, 7].map(|nth| why.after_nothing(nth).as_secs());
+        let seldom = [5, 15, 60, 120, 180, 240, 240];
+        for (why, urgency, pace) in [
+            (Why::Ringing, Urgency::Stop, [5; 7]),
+            (Why::Agent, Urgency::Stop, [1, 5, 15, 60, 60, 60, 60]),
+            (Why::NotActive, Urgency::Confirm, [5, 15, 60, 60, 60, 60, 60]),
+            (Why::NotFound, Urgency::Confirm, [5, 15, 60, 60, 60, 60, 60]),
+            (Why::Confirm, Urgency::Confirm, [5, 15, 60, 60, 60, 60, 60]),
+            (Why::OwnTime, Urgency::Other, [5, 15, 60, 60, 60, 60, 60]),
+            (Why::Shown, Urgency::Other, seldom),
+            (Why::Silence, Urgency::Other, seldom),
+            (Why::Unlisted, Urgency::Other, seldom),
+            (Why::Start, Urgency::Other, seldom),
+        ] {
+            assert_eq!((why.urgency(), seconds(why)), (urgency, pace), "{why:?}");
+        }
+    }
+
+    #[test]
+    fn while_a_look_up_is_under_way_only_a_more_urgent_one_is_due() {
+        let mut questions = Questions::default();
+        open(&mut questions, &[Why::Confirm], Mono(10));
+        assert_eq!((questions.due(), questions.start(Mono(9))), (Some(Mono(10)), None));
+        assert_eq!(questions.start(Mono(10)), Some(Urgency::Confirm));
+        open(&mut questions, &[Why::Confirm, Why::NotFound, Why::Silence], Mono(10));
+        assert_eq!(questions.due(), None, "as urgent, or less");
+        open(&mut questions, &[Why::Confirm, Why::Agent], Mono(10));
+        assert_eq!(questions.due(), Some(Mono(10)));
+        assert_eq!(questions.start(Mono(10)), Some(Urgency::Stop));
+        assert!(questions.is_under_way());
+        questions.answered(Mono(10));
+        assert!(!questions.is_under_way());
+    }
+
+    #[test]
+    fn a_look_up_is_as_urgent_as_the_most_urgent_question_that_is_due() {
+        let mut questions = Questions::default();
+        let due = |why| match why {
+            Why::Agent => Some(Mono(99)),
+            Why::Silence => Some(Mono(5)),
+            _ => None,
+        };
+        questions.settle(due);
+        assert_eq!(questions.start(Mono(5)), Some(Urgency::Other));
+        let asked = |why, now| questions.has_asked(why, Mono(now));
+        assert!(asked(Why::Silence, 5) && asked(Why::Agent, 99));
+        assert!(!asked(Why::Agent, 98) && !asked(Why::Confirm, 99));
+    }
+
+    #[test]
+    fn a_question_asked_keeps_its_pace_and_one_not_asked_yet_follows_what_gave_rise_to_it() {
+        let second = 1_000_000;
+        let mut questions = Questions::default();
+        open(&mut questions, &[Why::Confirm, Why::Silence], Mono(10));
+        open(&mut questions, &[Why::Confirm], Mono(3));
+        assert_eq!(questions.due(), Some(Mono(3)), "it came nearer");
+        questions.start(Mono(3));
+        questions.answered(Mono(3));
+        open(&mut questions, &[Why::Confirm, Why::Silence], Mono(3));
+        assert_eq!(questions.due(), Some(Mono(3)), "another asks for itself");
+        open(&mut questions, &[Why::Confirm], Mono(3));
+        assert_eq!(questions.due(), Some(Mono(3 + 5 * second)));
+        open(&mut questions, &[Why::Confirm], Mono(99 * second));
+        assert_eq!(questions.due(), Some(Mono(99 * second)), "no sooner than it arises");
+        open(&mut questions, &[Why::Confirm], Mono(3));
+        assert_eq!(questions.due(), Some(Mono(3 + 5 * second)), "and by its own pace again");
+        questions.start(Mono(6 * second));
+        questions.failed(Mono(6 * second), 1.0);
+        assert_eq!(questions.due(), Some(Mono(7 * second)), "the second back-off");
+        open(&mut questions, &[], Mono(0));
+        assert_eq!(questions.due(), None);
+    }
+}

@@ -350,3 +350,6 @@ impl Anchors {
 pub fn is_near(deadline: Deadline, now: Mono, ahead: Duration) -> bool {
     deadline.at.before(ahead) <= now
 }
+
+#[cfg(test)]
+mod tests;

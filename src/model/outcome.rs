@@ -304,3 +304,6 @@ fn shown(deadline: Option<Deadline>) -> Option<(Wall, Limit)> {
 fn overrun(deadline: Option<Deadline>, at: Wall) -> Option<Duration> {
     deadline.map(|deadline| at.since(deadline.wall)).filter(|overrun| !overrun.is_zero())
 }
+
+#[cfg(test)]
+mod tests;
