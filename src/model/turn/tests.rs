@@ -1,5 +1,9 @@
 //! What one event leads to: what is told of it, and what is believed.
 
+mod joined;
+mod reloads;
+mod shown;
+
 use std::time::Duration;
 
 use crate::model::{

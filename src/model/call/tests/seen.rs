@@ -248,3 +248,23 @@ fn a_call_is_on_record_where_all_that_is_stored_is_the_same() {
         assert!(!call.is_on_record_as(&other), "change {nth}");
     }
 }
+
+#[test]
+fn a_row_that_says_ringing_is_good_for_35_s_past_the_deadline() {
+    let mut scene = Scene::new(ringing(45));
+    scene.hear(EventKind::Started);
+    scene.wake();
+    scene.show(Status::Ringing);
+    scene.wake();
+    scene.wake();
+    assert!(scene.send());
+    scene.fail(Failure::ServerError { status: 500 });
+    assert!(!scene.call.is_looked_up(), "it was shown ringing five seconds ago");
+    scene.wake();
+    assert!(scene.call.is_queued());
+    assert!(scene.send());
+    scene.fail(Failure::ServerError { status: 500 });
+    scene.pass(seconds(60));
+    scene.apply(&Event::Woke);
+    assert!(!scene.send() && scene.call.is_looked_up(), "it may have been answered since");
+}
