@@ -125,6 +125,8 @@ fn rfc3339_map<S: Serializer>(
 }
 
 #[cfg(test)]
+mod shown;
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::outcome::Outcome;
