@@ -114,8 +114,12 @@ mod tests {
     use super::*;
     use crate::model::{
         event::EventKind,
-        policy::Limits,
+        facts::Facts,
+        platform::{Answer, Failure, Status},
+        policy::{Limits, Policy, Rules},
+        rule::Rule,
         scene::{Scene, seconds},
+        time::Wall,
     };
 
     fn of(before: &Call, scene: &Scene, sends: bool) -> Option<Breach> {
@@ -175,5 +179,115 @@ mod tests {
         scene.hear(EventKind::Connected);
         let later = Call { version: 9, ..scene.call.clone() };
         assert_eq!(of(&later, &scene, false), Some(Breach::VersionWentBack));
+    }
+
+    fn observed(scene: &Scene) -> Policy {
+        let rule = Rule {
+            name: "watch".into(),
+            when: Vec::new(),
+            limits: Limits::default(),
+            own: None,
+            action: Action::Observe,
+        };
+        Policy { rules: Rules::new(vec![rule]), ..scene.policy.clone() }
+    }
+
+    #[test]
+    fn a_request_for_a_call_that_is_only_observed_or_over_is_a_breach() {
+        let mut scene = Scene::new(Limits { total: Some(seconds(60)), ..Limits::default() });
+        scene.policy = observed(&scene);
+        scene.hear(EventKind::Connected);
+        let before = scene.call.clone();
+        scene.pass(seconds(60));
+        assert_eq!(of(&before, &scene, true), Some(Breach::ObservedRequest));
+        let found = of_change(&before, &scene.call, false, None, scene.now.mono);
+        assert_eq!(found, None, "it may wait for nothing");
+
+        let mut over = Scene::new(Limits { total: Some(seconds(60)), ..Limits::default() });
+        over.hear(EventKind::Connected);
+        over.hear(EventKind::Ended);
+        over.pass(seconds(60));
+        assert_eq!(of(&over.call, &over, true), Some(Breach::NeedlessRequest));
+        let found = of_change(&over.call, &over.call, false, None, over.now.mono);
+        assert_eq!(found, None, "it may wait for nothing");
+    }
+
+    #[test]
+    fn a_call_waits_for_its_turn_an_answer_a_look_up_or_the_clock_if_it_has_a_deadline() {
+        let nothing =
+            |call: &Call, scene: &Scene| of_change(call, call, false, None, scene.now.mono);
+        let mut unlimited = Scene::new(Limits::default());
+        unlimited.hear(EventKind::Connected);
+        assert_eq!(nothing(&unlimited.call, &unlimited), None);
+        let mut scene = Scene::stopping();
+        assert_eq!(nothing(&scene.call, &scene), None, "an answer");
+        scene.fail(Failure::RateLimited { pause: None });
+        assert!(scene.call.is_queued());
+        assert_eq!(nothing(&scene.call, &scene), None, "its turn");
+        assert!(scene.send());
+        scene.answer(Answer::NotActive);
+        assert!(scene.call.is_looked_up());
+        assert_eq!(nothing(&scene.call, &scene), None, "a look-up");
+        scene.show(Status::InProgress);
+        assert_eq!(nothing(&scene.call, &scene), Some(Breach::NoWakeup));
+        assert_eq!(of(&scene.call, &scene, false), None, "the clock");
+    }
+
+    #[test]
+    fn an_outcome_is_refined_falls_or_stays() {
+        let mut scene = Scene::new(Limits::default());
+        scene.hear(EventKind::Connected);
+        let live = scene.call.clone();
+        scene.hear(EventKind::Ended);
+        let ended = |outcome| {
+            let ended =
+                scene.call.ended.map(|ended| crate::model::outcome::Ended { outcome, ..ended });
+            Call { ended, ..scene.call.clone() }
+        };
+        let change = |before: &Call, after: &Call| of_change(before, after, false, None, Mono(0));
+        for (known, found, breach) in [
+            (Outcome::Completed, Outcome::NotConnected, None),
+            (Outcome::Raced, Outcome::Stopped, None),
+            (Outcome::Stopped, Outcome::Stopped, None),
+            (Outcome::Stopped, Outcome::Raced, Some(Breach::SecondOutcome)),
+            (Outcome::NotConnected, Outcome::Completed, Some(Breach::SecondOutcome)),
+        ] {
+            assert_eq!(change(&ended(known), &ended(found)), breach, "{known:?} to {found:?}");
+        }
+        let live = Call { version: ended(Outcome::Stopped).version, ..live };
+        assert_eq!(change(&ended(Outcome::Stopped), &live), None, "it fell");
+        assert_eq!(change(&ended(Outcome::Released), &live), Some(Breach::ReleasedRevived));
+        let mut reopened = ended(Outcome::Completed);
+        let reopening = Facts::of_reopening(Wall(1), Wall(1));
+        reopened.facts = reopened.facts.clone().join(reopening);
+        assert_eq!(change(&ended(Outcome::Stopped), &reopened), None, "another holds since");
+    }
+
+    #[test]
+    fn a_call_may_be_five_seconds_past_its_deadline_before_that_is_a_breach() {
+        let mut scene = Scene::new(Limits { total: Some(seconds(60)), ..Limits::default() });
+        scene.hear(EventKind::Connected);
+        scene.pass(seconds(65));
+        assert_eq!(at_rest(&scene.call, scene.now.mono), None);
+        scene.pass(Duration::from_micros(1));
+        assert_eq!(at_rest(&scene.call, scene.now.mono), Some(Breach::OverdueWithoutStop));
+    }
+
+    #[test]
+    fn every_breach_has_a_name_of_its_own() {
+        let names = Breach::ALL.map(Breach::name);
+        assert_eq!(
+            names,
+            [
+                "early_request",
+                "observed_request",
+                "needless_request",
+                "no_wakeup",
+                "overdue_without_stop",
+                "second_outcome",
+                "released_revived",
+                "version_went_back",
+            ]
+        );
     }
 }

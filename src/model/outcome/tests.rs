@@ -189,3 +189,21 @@ fn a_stop_that_a_409_bears_out_is_recorded_with_its_deadline_and_overrun() {
     assert_eq!(ended.confirmed_by, Some(ConfirmedBy::Lookup));
     assert_eq!((ended.overrun_seconds(), ended.deadline.is_some()), (Some(3), true));
 }
+
+#[test]
+fn an_outcome_is_refined_to_one_that_never_connected_or_that_we_brought_about() {
+    use Outcome::{Completed, NotConnected, Observed, Raced, Stopped};
+    let refined = [
+        (Completed, NotConnected),
+        (Completed, Stopped),
+        (NotConnected, Stopped),
+        (Raced, Stopped),
+        (Observed, Stopped),
+    ];
+    for known in Outcome::ALL {
+        for found in Outcome::ALL {
+            let expected = refined.contains(&(known, found));
+            assert_eq!(known.is_refined_by(found), expected, "{known:?} by {found:?}");
+        }
+    }
+}
