@@ -246,4 +246,128 @@ mod tests {
         }
         assert_eq!(pass.passed(), Passed::Failed);
     }
+
+    fn page(last_page: u32) -> Page {
+        Page { rows: vec![row("call", Status::Ringing)], last_page, ..Page::default() }
+    }
+
+    #[test]
+    fn the_pages_of_each_status_are_listed_in_order_to_the_last_or_an_empty_one() {
+        let mut pass = pass();
+        assert_eq!(pass.began(), Moment { wall: Wall(0), mono: Mono(0) });
+        let mut asked = Vec::new();
+        for answer in
+            [page(2), page(2), page(1), page(5), Page { rows: vec![], ..page(5) }, page(1)]
+        {
+            asked.push(pass.next_page().unwrap());
+            pass.heard(&answer);
+        }
+        let (answered, in_progress) = ("answered", "in-progress");
+        let expected = [
+            ("initiated", 1),
+            ("initiated", 2),
+            ("ringing", 1),
+            (answered, 1),
+            (answered, 2),
+            (in_progress, 1),
+        ];
+        assert_eq!((asked.as_slice(), pass.next_page()), (expected.as_slice(), None));
+        assert_eq!(pass.passed(), Passed::Complete);
+    }
+
+    #[test]
+    fn no_status_has_more_than_10_000_pages() {
+        let mut pass = pass();
+        for _ in 0..MOST_PAGES {
+            assert_eq!(pass.next_page().map(|(status, _)| status), Some(STATUSES[0]));
+            pass.heard(&page(u32::MAX));
+        }
+        assert_eq!(pass.next_page(), Some((STATUSES[1], 1)));
+    }
+
+    #[test]
+    fn a_page_is_tried_three_times_a_429_is_no_try_and_a_pass_without_it_is_partial() {
+        let mut pass = pass();
+        let fails = |pass: &mut Pass, failure: Failure| {
+            pass.failed(&failure);
+            pass.next_page().unwrap()
+        };
+        pass.heard(&page(2));
+        for failure in [
+            Failure::Timeout,
+            Failure::RateLimited { pause: None },
+            Failure::ServerError { status: 500 },
+        ] {
+            assert_eq!(fails(&mut pass, failure), (STATUSES[0], 2));
+        }
+        assert_eq!(fails(&mut pass, Failure::Network), (STATUSES[1], 1));
+        for _ in 0..2 {
+            assert_eq!(fails(&mut pass, Failure::Cut), (STATUSES[1], 1), "counted anew");
+        }
+        while pass.next_page().is_some() {
+            pass.heard(&page(1));
+        }
+        assert_eq!(pass.passed(), Passed::Partial);
+    }
+
+    #[test]
+    fn a_pass_that_takes_more_than_two_minutes_at_a_tenth_of_the_quota_is_long() {
+        let takes = |requests: u32, most| {
+            let mut pass = pass();
+            for _ in 0..requests {
+                pass.heard(&page(1));
+            }
+            pass.is_long((most, Duration::from_secs(60)))
+        };
+        assert_eq!([takes(20, 100), takes(21, 100)], [false, true]);
+        assert_eq!([takes(2, 1), takes(3, 1)], [false, true], "one at least");
+        let mut failing = pass();
+        for _ in 0..21 {
+            failing.failed(&Failure::Timeout);
+        }
+        assert!(failing.is_long((100, Duration::from_secs(60))));
+    }
+
+    #[test]
+    fn a_pass_lacks_a_call_that_was_known_before_it_and_that_no_page_names() {
+        let at = |wall| Moment { wall: Wall(wall), mono: Mono(0) };
+        let call = |id: &str, seen| Call::new(CallId::parse(id).unwrap(), at(seen));
+        let mut pass = Pass::new(at(10));
+        let sid = CallId::parse("CA1").ok();
+        pass.shows(&Row { sid: sid.clone(), ..row("shown", Status::Ringing) });
+        assert!(pass.lacks(&call("a", 9)));
+        assert!(!pass.lacks(&call("a", 10)), "it may have begun since");
+        assert!(!pass.lacks(&call("shown", 9)) && !pass.lacks(&call("CA1", 9)));
+        let mut aliased = call("a", 9);
+        let told = Row { sid, ..row("a", Status::Ringing) };
+        aliased.facts = crate::model::facts::Facts::of_row(&told, Wall(9));
+        assert!(!pass.lacks(&aliased), "by its sid");
+    }
+
+    #[test]
+    fn passes_follow_each_other_sooner_while_webhooks_fail() {
+        let seconds = Duration::from_secs;
+        assert_eq!(pause(seconds(60), Share::Half), seconds(15));
+        assert_eq!(pause(seconds(10), Share::Half), seconds(10));
+        assert_eq!(pause(seconds(60), Share::Third), seconds(60));
+    }
+
+    #[test]
+    fn a_call_is_adopted_that_rings_or_was_answered_of_an_agent_that_is_ours() {
+        let agent = |name: &str| AgentId::parse(name).unwrap();
+        let of = |name: &str, status| Row { agent: AgentId::parse(name).ok(), ..row("c", status) };
+        let known = |id: &AgentId| *id == agent("known");
+        for status in [Status::Ringing, Status::Answered, Status::InProgress] {
+            assert!(is_adopted(&of("", status), &Adopt::All, known), "{status:?}");
+        }
+        for status in [Status::Initiated, Status::Queued, Status::Other, Status::Completed] {
+            assert!(!is_adopted(&of("known", status), &Adopt::All, known), "{status:?}");
+        }
+        let listed = Adopt::Agents(vec![agent("listed")]);
+        for (adopt, name) in [(&Adopt::Known, "known"), (&listed, "listed")] {
+            assert!(is_adopted(&of(name, Status::Ringing), adopt, known));
+            assert!(!is_adopted(&of("another", Status::Ringing), adopt, known));
+            assert!(!is_adopted(&of("", Status::Ringing), adopt, known));
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The desk by example; the simulator drives it through the rest.
 
+mod waiting;
+
 use super::*;
 use crate::model::{
     change::Event,

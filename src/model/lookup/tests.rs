@@ -1,5 +1,7 @@
 //! Spec §7, §8: which row answers a look-up.
 
+mod steps;
+
 use super::{
     super::{
         event::EventKind,
