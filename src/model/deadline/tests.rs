@@ -178,6 +178,7 @@ fn marks_of_two_names_are_those_of_either_and_none_moves() {
     let joined = anchors(&[(1, 10), (3, 30)]).joined(&anchors(&[(2, 20), (3, 99)]));
     assert_eq!(joined, anchors(&[(1, 10), (2, 20), (3, 30)]));
     assert_eq!((joined.mono(Wall(2)), joined.find(Wall(4))), (Mono(20), None));
+    assert!(joined.mono(Wall(4)) > Mono(i64::MAX / 4), "what has no mark is never passed");
     let facts = Facts::seen(Wall(3)).join(Facts::of_time(EventKind::Recording, Wall(5), Wall(5)));
     let now = Moment { wall: Wall(7), mono: Mono(70) };
     assert_eq!(joined.fixed(&facts, now), anchors(&[(3, 30), (5, 68)]));
