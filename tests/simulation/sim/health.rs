@@ -90,7 +90,13 @@ impl Troubles {
         self.missed.extend((!is_first_pass).then_some(now));
     }
 
-    fn of_platform(&self, daemon: &Daemon, vitals: &Vitals, may_leave: usize) -> Bounds {
+    fn of_platform(
+        &self,
+        daemon: &Daemon,
+        vitals: &Vitals,
+        may_leave: usize,
+        awake: Mono,
+    ) -> Bounds {
         let now = vitals.now.mono;
         let calls = &vitals.calls;
         let warns = |is_so: bool| if is_so { Status::Warn } else { Status::Pass };
@@ -102,9 +108,12 @@ impl Troubles {
         };
         let waiting = daemon.calls.values().map(|kept| &kept.call).filter(waits).count();
         let must = answer.max(amiss).max(warns(now < daemon.forbidden || waiting > may_leave));
-        // A 429 without a hint pauses for a minute at most, one with a hint for five.
-        let was_throttled =
-            self.throttled.is_some_and(|at| now < at.after(Duration::from_secs(300)));
+        // A 429 without a hint pauses for a minute at most, one with a hint for five; and asleep
+        // over the probe of its pause, nobody knows what became of it.
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        let was_throttled = self
+            .throttled
+            .is_some_and(|at| now < at.after(minutes(5)) || now < awake.after(minutes(6)));
         (must, answer.max(amiss).max(warns(was_throttled || vitals.platform.backlog > 0)))
     }
 
@@ -150,6 +159,7 @@ impl World {
         let health = Health::of(&vitals);
         let now = vitals.now.mono;
         let may_leave = self.may_leave_soon();
+        let awake = self.clock.now(self.awake_since).mono;
         let Some(daemon) = &self.daemon else { return };
         let troubles = &daemon.troubles;
         let exactly = |status| (status, status);
@@ -161,7 +171,7 @@ impl World {
         let is_unlisted = vitals.reconcile.is_some_and(|reconcile| reconcile.unlisted > 0);
         let expected: [(&str, Bounds); 8] = [
             ("store", fails(troubles.store_failed)),
-            ("platform", troubles.of_platform(daemon, &vitals, may_leave)),
+            ("platform", troubles.of_platform(daemon, &vitals, may_leave, awake)),
             ("webhooks", exactly(troubles.of_webhooks(daemon.started, now))),
             ("timer", fails(troubles.lag > Duration::from_secs(5))),
             ("reconcile", warns(is_stale || is_unlisted)),
