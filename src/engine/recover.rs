@@ -137,8 +137,9 @@ pub(super) async fn check<'a>(
             stored.extend(read(shared, name).await?);
         }
         shared.calls.check(id, &stored);
-        // What it has under the sid is no call of its own any more.
-        for Loaded { call, .. } in stored.iter().filter(|loaded| loaded.call.id != *id) {
+        // What it has under the sid alone is no call of its own any more.
+        let is_ours = |loaded: &&Loaded| loaded.call.id != *id && names.contains(&loaded.call.id);
+        for Loaded { call, .. } in stored.iter().filter(is_ours) {
             shared.calls.tally.get().joined_away(&call.id);
             shared.ledger.joined_away(JoinedAway { sid: call.id.clone(), id: id.clone() });
         }

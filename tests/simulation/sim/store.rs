@@ -284,15 +284,16 @@ impl World {
                 continue;
             };
             let boot = self.clock.boot;
-            let names = std::mem::take(&mut kept.unasked).names(&kept.call);
-            let stored: Vec<_> = names.filter_map(|name| self.store.find(&name, boot)).collect();
+            let names: Vec<_> = std::mem::take(&mut kept.unasked).names(&kept.call).collect();
+            let stored: Vec<_> =
+                names.iter().filter_map(|name| self.store.find(name, boot)).collect();
             for Found { call: stored, mut books, same_boot, context } in stored {
                 let Some(daemon) = &mut self.daemon else { continue };
                 let Some(kept) = daemon.calls.get_mut(&id) else { continue };
                 kept.call.version = kept.call.version.max(stored.version);
-                // What it has under the sid is no call of its own any more.
+                // What it has under the sid alone is no call of its own any more.
                 let name = stored.id.clone();
-                if name != id {
+                if name != id && names.contains(&name) {
                     daemon.tally.joined_away(&name);
                     daemon.joined_away.push((name, id.clone()));
                 }
