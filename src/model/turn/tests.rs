@@ -181,3 +181,20 @@ fn an_operator_s_word_is_noted_and_holds() {
     scene.show(Status::InProgress);
     assert_eq!(scene.deadline_in(), Some(seconds(90)));
 }
+
+#[test]
+fn an_intent_counts_as_a_request_whose_answer_was_lost_after_a_restart_past_the_deadline() {
+    for (passes, outcome) in [(seconds(0), None), (seconds(2), Some(Outcome::Stopped))] {
+        let mut scene = total(60);
+        scene.hear(EventKind::Connected);
+        assert_eq!(scene.wake(), seconds(59), "the intent is written");
+        scene.pass(passes);
+        scene.apply(&Event::Restored { same_boot: true, context: None });
+        while !scene.call.is_queued() {
+            scene.wake();
+        }
+        assert!(scene.send());
+        scene.answer(Answer::NotActive);
+        assert_eq!(scene.outcome(), outcome, "{passes:?} after the intent");
+    }
+}
