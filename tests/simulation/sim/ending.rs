@@ -25,7 +25,7 @@ impl World {
         let by_itself = call.ends_by_itself == call.ends;
         let kept = self.daemon.as_ref().and_then(|daemon| {
             // Told of under either name, and never under both, it is two calls by our books.
-            let is_one = !daemon.calls.contains_key(&call.sid);
+            let is_one = !daemon.calls.contains_key(&call.sid) && !self.store.has_row_of(&call.sid);
             daemon.calls.get(&call.id).filter(|_| is_one)
         });
         Life {

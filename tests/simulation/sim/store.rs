@@ -86,6 +86,11 @@ impl Store {
         Some(self.rows.get(id).or_else(by_sid)?.found(boot))
     }
 
+    /// Whether a row goes by this very name.
+    pub(super) fn has_row_of(&self, id: &CallId) -> bool {
+        self.rows.contains_key(id)
+    }
+
     pub(super) fn context(&self, id: &CallId) -> Option<Arc<str>> {
         self.rows.get(id)?.context.clone()
     }
