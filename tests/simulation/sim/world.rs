@@ -316,7 +316,7 @@ impl World {
         match fault {
             Fault::TokenRotation => {
                 self.token += 1;
-                let told = self.rng.i64(0..2 * MINUTE);
+                let told = self.rng.i64(0..3 * MINUTE);
                 self.expect_in(told, Coming::TokenIsTold);
             }
             Fault::ClockStep => {
