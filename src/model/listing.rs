@@ -196,26 +196,10 @@ pub fn heard_agent(call: &Call) -> Option<&AgentId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ids::CallId, time::Mono};
+    use crate::model::{ids::CallId, scene::row, time::Mono};
 
     fn pass() -> Pass {
         Pass::new(Moment { wall: Wall(0), mono: Mono(0) })
-    }
-
-    fn row(id: &str, status: Status) -> Row {
-        Row {
-            id: CallId::parse(id).unwrap(),
-            sid: None,
-            agent: None,
-            to: None,
-            from: None,
-            direction: None,
-            testing: None,
-            status,
-            started_at: None,
-            created_at: None,
-            updated_at: None,
-        }
     }
 
     /// A call that moved on between two pages was taken for one that two listings show.

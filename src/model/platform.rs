@@ -265,6 +265,7 @@ pub struct Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::scene::row;
 
     /// Each word: whether the call is over, answered, has not rung.
     const WORDS: [(&str, Status, bool, bool, bool); 11] = [
@@ -314,19 +315,7 @@ mod tests {
     #[test]
     fn a_row_names_a_call_by_its_id_or_its_sid() {
         let id = |text| CallId::parse(text).unwrap();
-        let row = Row {
-            id: id("a"),
-            sid: Some(id("CA1")),
-            agent: None,
-            to: None,
-            from: None,
-            direction: None,
-            testing: None,
-            status: Status::Ringing,
-            started_at: None,
-            created_at: None,
-            updated_at: None,
-        };
+        let row = Row { sid: Some(id("CA1")), ..row("a", Status::Ringing) };
         assert!(row.names(&id("a")) && row.names(&id("CA1")) && !row.names(&id("b")));
     }
 }

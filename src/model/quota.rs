@@ -230,7 +230,7 @@ impl Window {
     fn time_to_clear_paced(&self, pace: &Pace, now: Mono, backlog: usize) -> Duration {
         let under_way = self.under_way.len();
         let first = pace.opens(under_way, self.last_sent).max(now);
-        let mut after = Self { pace: None, under_way: BTreeMap::new(), ..self.clone() };
+        let mut after = Self { under_way: BTreeMap::new(), ..self.clone() };
         (0..under_way).for_each(|_| after.ledger.record(now));
         let mut spaced = 0;
         let mut last = now;

@@ -281,19 +281,7 @@ fn a_call_that_is_live_again_waits_for_the_request_that_is_under_way() {
     let mut scene = Scene::stopping();
     scene.hear(EventKind::Ended);
     assert_eq!(scene.call.state(), State::Ended);
-    let row = Row {
-        id: scene.call.id.clone(),
-        sid: None,
-        agent: scene.agent.clone(),
-        to: None,
-        from: None,
-        direction: None,
-        testing: None,
-        status: Status::InProgress,
-        started_at: None,
-        created_at: None,
-        updated_at: None,
-    };
+    let row = scene.row(Status::InProgress);
     for _ in 0..2 {
         scene.apply(&Event::Shown { row: &row, listing: true });
     }

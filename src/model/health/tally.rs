@@ -216,19 +216,8 @@ mod tests {
     #[test]
     fn a_stop_given_up_that_goes_on_is_no_alarm() {
         let (mut scene, mut tally) = given_up();
-        let row = Row {
-            id: scene.call.id.clone(),
-            sid: None,
-            agent: None,
-            to: None,
-            from: None,
-            direction: None,
-            testing: None,
-            status: Status::InProgress,
-            started_at: None,
-            created_at: None,
-            updated_at: Some(scene.now.wall.after(seconds(40))),
-        };
+        let updated_at = Some(scene.now.wall.after(seconds(40)));
+        let row = Row { updated_at, ..scene.row(Status::InProgress) };
         scene.pass(seconds(60));
         tell(&mut scene, &mut tally, |scene| {
             scene.apply(&Event::Shown { row: &row, listing: true });

@@ -7,7 +7,7 @@ use super::{
         event::EventKind,
         facts::Facts,
         policy::Limits,
-        scene::{Scene, seconds},
+        scene::{Scene, row, seconds},
     },
     *,
 };
@@ -18,19 +18,8 @@ fn scene() -> Scene {
 
 /// The call that the agent has on that number, under another id than ours.
 fn other(agent: &str, status: Status, started_at: Wall) -> Row {
-    Row {
-        id: CallId::parse("other").unwrap(),
-        sid: None,
-        agent: AgentId::parse(agent).ok(),
-        to: None,
-        from: None,
-        direction: None,
-        testing: None,
-        status,
-        started_at: Some(started_at),
-        created_at: None,
-        updated_at: None,
-    }
+    let (agent, started_at) = (AgentId::parse(agent).ok(), Some(started_at));
+    Row { agent, started_at, ..row("other", status) }
 }
 
 /// Whether the look-up, shown nothing else, takes the row for its call's.

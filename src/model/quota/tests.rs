@@ -263,3 +263,21 @@ fn the_time_to_clear_a_backlog_is_foreseen() {
     assert!(close(clears(11), 110 * SECOND));
     assert!(close(clears(25), MINUTE + MINUTE + 54 * SECOND));
 }
+
+/// What is under way is foreseen to be answered at once, and counts once.
+#[test]
+fn a_spaced_backlog_clears_as_foreseen_though_requests_are_under_way() {
+    let mut window = Window::new(6, MINUTE);
+    let slots: Vec<_> = (0..3).map(|_| window.sent(at(0))).collect();
+    ask(&mut window, at(0), Duration::ZERO, &says(0, Some(10)));
+    let foreseen: Vec<_> = (1..=6).map(|backlog| window.time_to_clear(at(0), backlog)).collect();
+    slots.into_iter().for_each(|slot| window.answered(slot, at(0), &QUIET));
+    let mut now = at(0);
+    for (nth, foreseen) in foreseen.into_iter().enumerate() {
+        now = now.after(wait(&mut window, now));
+        let took = now.since(at(0));
+        assert!(close(took, foreseen), "{nth}: {took:?}, not {foreseen:?}");
+        // Renewed, the platform has as much left as we have.
+        ask(&mut window, now, Duration::ZERO, &says(6, Some(60)));
+    }
+}

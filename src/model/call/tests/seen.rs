@@ -20,19 +20,7 @@ fn rule(name: &str, subject: Subject, limits: Limits) -> Rule {
 }
 
 fn row(scene: &Scene, status: Status) -> Row {
-    Row {
-        id: scene.call.id.clone(),
-        sid: None,
-        agent: scene.agent.clone(),
-        to: Some("+4930".into()),
-        from: None,
-        direction: None,
-        testing: None,
-        status,
-        started_at: None,
-        created_at: None,
-        updated_at: None,
-    }
+    Row { to: Some("+4930".into()), ..scene.row(status) }
 }
 
 fn list(scene: &mut Scene, row: &Row) {

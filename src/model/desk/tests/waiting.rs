@@ -1,7 +1,10 @@
 //! What waits at the desk, what is under way, and when to look again.
 
 use super::*;
-use crate::model::platform::{Answer, Status};
+use crate::model::{
+    platform::{Answer, Status},
+    scene::row,
+};
 
 /// A call whose request waits for its turn.
 fn due() -> Scene {
@@ -105,19 +108,7 @@ fn who_waits_for_another_s_page_is_looked_at_again_when_it_hangs() {
     assert_eq!((desk.parked(), desk.has(&b.call.id)), (1, true));
     assert_eq!(desk.looks_again(now), Some(now.after(seconds(2))));
     assert_eq!(desk.pop(None, true, now), None);
-    let row = Row {
-        id: b.call.id.clone(),
-        sid: None,
-        agent: None,
-        to: None,
-        from: None,
-        direction: None,
-        testing: None,
-        status: Status::Ringing,
-        started_at: None,
-        created_at: None,
-        updated_at: None,
-    };
+    let row = row(b.call.id.as_str(), Status::Ringing);
     let page = Page { rows: vec![row], last_page: 1, ..Page::default() };
     let unwanted = desk.answered(&a.call.id, begun.clone(), query.clone(), Ok(&page), false);
     assert_eq!((unwanted, desk.lookups.len()), (Told::Nothing, 0), "it is not wanted any more");

@@ -9,22 +9,6 @@ use crate::model::{
     platform::Row,
 };
 
-fn row(scene: &Scene, status: Status) -> Row {
-    Row {
-        id: scene.call.id.clone(),
-        sid: None,
-        agent: scene.agent.clone(),
-        to: None,
-        from: None,
-        direction: None,
-        testing: None,
-        status,
-        started_at: None,
-        created_at: None,
-        updated_at: None,
-    }
-}
-
 fn over() -> Scene {
     let mut scene = total(600);
     scene.hear(EventKind::Connected);
@@ -41,7 +25,7 @@ fn is_live_after(scene: &mut Scene, row: &Row, listing: bool) -> bool {
 #[test]
 fn two_listings_that_show_a_call_active_bring_it_back_and_nothing_less() {
     let mut scene = over();
-    let active = row(&scene, Status::InProgress);
+    let active = scene.row(Status::InProgress);
     assert!(!is_live_after(&mut scene, &active, true));
     assert!(is_live_after(&mut scene, &active, true));
     assert_eq!(scene.call.state(), State::Live);
@@ -49,7 +33,7 @@ fn two_listings_that_show_a_call_active_bring_it_back_and_nothing_less() {
 
     for status in [Status::Completed, Status::Initiated, Status::Queued] {
         let mut scene = over();
-        let row = row(&scene, status);
+        let row = scene.row(status);
         let lives = [(); 3].map(|()| is_live_after(&mut scene, &row, true));
         assert_eq!(lives, [false; 3], "{status:?}");
     }
@@ -68,7 +52,7 @@ fn a_row_that_changed_more_than_30_s_after_the_end_brings_a_call_back_at_once() 
     let mut scene = over();
     let end = scene.call.ended.unwrap().at;
     let changed =
-        |seconds| Row { updated_at: Some(end.after(seconds)), ..row(&over(), Status::InProgress) };
+        |seconds| Row { updated_at: Some(end.after(seconds)), ..over().row(Status::InProgress) };
     assert!(!is_live_after(&mut scene, &changed(seconds(30)), true));
     let mut scene = over();
     let later = seconds(30) + Duration::from_micros(1);
@@ -81,7 +65,7 @@ fn no_listing_brings_a_released_call_back() {
     scene.hear(EventKind::Connected);
     let act = scene.call.ordered(Order::Release, scene.now.wall).unwrap();
     scene.apply(&Event::Operator(act));
-    let active = row(&scene, Status::InProgress);
+    let active = scene.row(Status::InProgress);
     let lives = [(); 3].map(|()| is_live_after(&mut scene, &active, true));
     assert_eq!(lives, [false; 3]);
 }
