@@ -50,6 +50,7 @@ pub enum Poll {
 pub struct Slot {
     /// In the order in which requests were let go.
     number: u64,
+    sent: Mono,
     /// How many requests had left our window by then.
     cleared: u64,
 }
@@ -126,7 +127,7 @@ impl Window {
         if let Some(pause) = &mut self.pause {
             pause.probe.get_or_insert(number);
         }
-        Slot { number, cleared: self.ledger.cleared() }
+        Slot { number, sent: now, cleared: self.ledger.cleared() }
     }
 
     /// The platform answered, whatever it said but 429. A probe that is answered ends the pause,
@@ -276,9 +277,11 @@ impl Window {
     /// window has left, requests are spaced.
     fn metered(&mut self, slot: &Slot, now: Mono, meter: &Meter) {
         let Some(remaining) = meter.remaining else {
+            // It says no more; and what it said of a window that is over says nothing of the next.
+            self.pace = self.pace.take().filter(|pace| now < pace.renewed());
             return;
         };
-        let reading = Reading::new(slot.number, now, remaining, meter.reset);
+        let reading = Reading::new(slot, now, remaining, meter.reset);
         if self.pace.as_ref().is_some_and(|p| p.outweighs(&reading)) {
             return;
         }

@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use crate::model::time::Mono;
 
-use super::pause::LONGEST_HINT;
+use super::{Slot, pause::LONGEST_HINT};
 
-/// The platform's windows that are renewed this close to each other are one: it counts in whole
-/// seconds, and an answer takes its time.
-const SAME_WINDOW: Duration = Duration::from_secs(2);
+/// The platform counts in whole seconds.
+const GRAIN: Duration = Duration::from_secs(1);
 
 /// `X-RateLimit-Remaining` and `-Reset` of one answer.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +21,9 @@ pub(super) struct Reading {
     number: u64,
     told: Mono,
     remaining: u32,
-    /// When the platform's window is renewed.
-    resets: Option<Mono>,
+    /// When the platform's window is renewed: at the earliest, had the platform answered as soon as
+    /// the request was let go, and at the latest.
+    resets: Option<(Mono, Mono)>,
 }
 
 /// The newest reading, and what follows from it.
@@ -39,13 +39,10 @@ pub(super) struct Pace {
 }
 
 impl Reading {
-    pub(super) fn new(number: u64, told: Mono, remaining: u32, reset: Option<Duration>) -> Self {
-        Self {
-            number,
-            told,
-            remaining,
-            resets: reset.map(|rest| told.after(rest.min(LONGEST_HINT))),
-        }
+    pub(super) fn new(slot: &Slot, told: Mono, remaining: u32, reset: Option<Duration>) -> Self {
+        let rest = reset.map(|rest| rest.min(LONGEST_HINT));
+        let resets = rest.map(|rest| (slot.sent.after(rest), told.after(rest)));
+        Self { number: slot.number, told, remaining, resets }
     }
 }
 
@@ -54,7 +51,7 @@ impl Pace {
         Self {
             reading,
             below,
-            rest: (reading.resets).map_or(window_rest, |resets| resets.since(reading.told)),
+            rest: (reading.resets).map_or(window_rest, |(_, latest)| latest.since(reading.told)),
             next_number: next,
         }
     }
@@ -65,19 +62,24 @@ impl Pace {
             return false;
         }
         match (self.reading.resets, other.resets) {
-            (Some(ours), Some(theirs)) if theirs > ours.after(SAME_WINDOW) => false,
-            (Some(ours), Some(theirs)) if ours > theirs.after(SAME_WINDOW) => true,
-            (Some(_) | None, Some(_) | None) => other.remaining >= self.reading.remaining,
+            (Some((_, ours)), Some((theirs, _))) if theirs > ours.after(GRAIN) => false,
+            (Some((ours, _)), Some((_, theirs))) if ours > theirs.after(GRAIN) => true,
+            // One that holds nothing back, since so much has cleared meanwhile, is no measure.
+            (Some(_) | None, Some(_) | None) => {
+                self.below && other.remaining >= self.reading.remaining
+            }
         }
     }
 
     /// When the next request may leave: one per rest ÷ (remaining + 1), with what is under way
-    /// taken off what remains.
+    /// taken off what remains. Once the platform's window is renewed, what was told of it holds
+    /// only until an answer shows more: one request at a time may go and see.
     pub(super) fn opens(&self, under_way: usize, last_sent: Mono) -> Mono {
         if !self.below {
             return self.reading.told;
         }
-        self.reading.told.max(last_sent).after(self.interval(under_way))
+        let spaced = self.reading.told.max(last_sent).after(self.interval(under_way));
+        if under_way == 0 { spaced.min(self.renewed()) } else { spaced }
     }
 
     /// What the platform left us, less what is under way; `None` where that is no less than our own

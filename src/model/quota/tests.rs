@@ -211,6 +211,18 @@ fn a_probe_no_longer_wanted_leaves_its_place_to_the_next() {
 }
 
 #[test]
+fn another_request_that_never_left_leaves_the_probe_alone() {
+    let mut window = Window::new(9, SECOND);
+    let [refused, other] = [0, 0].map(|now| window.sent(at(now)));
+    window.refused(refused, at(0), None);
+    let probe = window.sent(at(5000));
+    window.unsent(other);
+    assert_ne!(window.poll(at(5000)), Poll::Go, "nothing leaves beside a probe");
+    window.answered(probe, at(5000), &QUIET);
+    assert_eq!(window.poll(at(5000)), Poll::Go);
+}
+
+#[test]
 fn less_remaining_than_we_thought_spaces_requests_until_an_answer_shows_more() {
     let mut window = Window::new(100, MINUTE);
     ask(&mut window, at(0), Duration::ZERO, &says(3, Some(40)));
@@ -221,6 +233,30 @@ fn less_remaining_than_we_thought_spaces_requests_until_an_answer_shows_more() {
     assert_eq!(wait(&mut window, at(20_000)).as_secs(), 10);
     ask(&mut window, at(40_000), Duration::ZERO, &says(99, Some(60)));
     assert_eq!(window.poll(at(40_000)), Poll::Go);
+}
+
+/// Caught: with nothing left for five minutes, and answers that told of it no more, one request left
+/// every five minutes for ever (simulator, seed 711).
+#[test]
+fn what_was_told_of_a_window_that_is_over_holds_no_longer_than_until_the_next_answer() {
+    let mut window = Window::new(100, MINUTE);
+    ask(&mut window, at(0), Duration::ZERO, &says(0, Some(300)));
+    ask(&mut window, at(299_000), Duration::ZERO, &QUIET);
+    assert_eq!(wait(&mut window, at(299_000)), SECOND, "the window is not over");
+    ask(&mut window, at(300_000), Duration::ZERO, &QUIET);
+    assert_eq!(window.poll(at(300_000)), Poll::Go);
+}
+
+#[test]
+fn once_the_platforms_window_is_over_one_request_at_a_time_goes_to_see() {
+    let mut window = Window::new(100, MINUTE);
+    ask(&mut window, at(0), Duration::ZERO, &says(0, Some(300)));
+    let first = window.sent(at(300_000));
+    assert_eq!(wait(&mut window, at(300_000)), 5 * MINUTE, "it may say that nothing is left");
+    window.lost(first, at(301_000));
+    assert_eq!(window.poll(at(301_000)), Poll::Go, "it said nothing");
+    ask(&mut window, at(301_000), Duration::ZERO, &says(99, Some(300)));
+    assert_eq!(window.poll(at(301_000)), Poll::Go);
 }
 
 #[test]
@@ -251,6 +287,30 @@ fn an_answer_of_the_platforms_last_window_that_comes_late_slows_nothing() {
     assert_eq!(window.poll(at(1100)), Poll::Go);
 }
 
+/// Caught: an answer that had taken seven seconds seemed to tell of the window after that of a newer
+/// one, which told that much less was left (simulator, seed 5358).
+#[test]
+fn of_slow_answers_the_lowest_holds_whichever_window_they_seem_to_tell_of() {
+    let mut window = Window::new(100, MINUTE);
+    let [slow, newer] = [0, 3000].map(|now| window.sent(at(now)));
+    window.answered(slow, at(7000), &says(60, Some(16)));
+    window.answered(newer, at(7100), &says(9, Some(13)));
+    assert_eq!(wait(&mut window, at(7100)), SECOND + SECOND * 3 / 10);
+}
+
+/// Caught: the machine slept over an answer; what it told was of long ago, held nothing back, and
+/// kept out what the next one told (found beside seed 26681).
+#[test]
+fn an_old_answer_that_holds_nothing_back_keeps_no_newer_one_out() {
+    let mut window = Window::new(3, SECOND);
+    (0..2).for_each(|_| ask(&mut window, at(0), Duration::ZERO, &QUIET));
+    let [old, newer] = [0, 75_900].map(|now| window.sent(at(now)));
+    window.answered(old, at(76_000), &says(0, Some(6)));
+    assert_eq!(window.poll(at(76_000)), Poll::Go, "it was counted before all that has cleared");
+    window.answered(newer, at(76_100), &says(0, Some(3)));
+    assert_eq!(wait(&mut window, at(76_100)), 3 * SECOND);
+}
+
 #[test]
 fn the_time_to_clear_a_backlog_is_foreseen() {
     let mut window = Window::new(10, MINUTE);
@@ -262,6 +322,17 @@ fn the_time_to_clear_a_backlog_is_foreseen() {
     assert!(close(clears(10), 59 * SECOND));
     assert!(close(clears(11), 110 * SECOND));
     assert!(close(clears(25), MINUTE + MINUTE + 54 * SECOND));
+}
+
+#[test]
+fn what_the_platform_has_left_is_foreseen_only_where_it_holds_something_back() {
+    let mut window = Window::new(100, MINUTE);
+    ask(&mut window, at(0), Duration::ZERO, &says(99, Some(60)));
+    assert_eq!(window.time_to_clear(at(0), 50), Duration::ZERO);
+    let [refused, other] = [0, 0].map(|now| window.sent(at(now)));
+    window.refused(refused, at(0), None);
+    window.answered(other, at(0), &says(0, Some(60)));
+    assert_eq!(window.time_to_clear(at(0), 1), 5 * SECOND, "the pause holds it back");
 }
 
 /// What is under way is foreseen to be answered at once, and counts once.
