@@ -269,6 +269,25 @@ mod tests {
     }
 
     #[test]
+    fn as_many_short_values_are_kept_as_there_is_room_for_and_no_more() {
+        let names: Vec<_> = (0..3_000).map(|n| format!("/{n:04}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let context: serde_json::Map<_, _> =
+            names.iter().map(|name| (name[1..].to_owned(), 7.into())).collect();
+        let text = kept(&context.into(), &places(&names));
+        assert!((MOST_KEPT - 100..=MOST_KEPT).contains(&text.len()), "{}", text.len());
+    }
+
+    #[test]
+    fn of_a_context_that_is_cut_a_text_no_rule_can_name_is_not_kept() {
+        for (length, is_kept) in [(MOST_TEXT - 1, true), (MOST_TEXT, true), (MOST_TEXT + 1, false)]
+        {
+            let context = json!({"plan": "p".repeat(length), "filler": "x".repeat(MOST_KEPT)});
+            assert_eq!(kept(&context, &places(&["/plan"])).contains("ppp"), is_kept, "{length}");
+        }
+    }
+
+    #[test]
     fn a_text_that_is_no_json_tells_nothing() {
         assert_eq!(Context::recalled("{", &places(&["/plan"])), Context::default());
     }

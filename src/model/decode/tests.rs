@@ -113,6 +113,8 @@ fn a_bad_id_is_shown_escaped_and_cut() {
 fn an_agent_must_be_valid_in_the_body_and_in_the_path() {
     let error = read(&json!({"event": STARTED, "call_id": "c", "agent_id": "a/b"})).unwrap_err();
     assert!(error.to_string().contains("\"a/b\" at /agent_id"), "{error}");
+    let looked = "no valid agent id: looked at /agent_id /agent/id";
+    assert!(error.to_string().contains(looked), "{error}");
     let good = json!({"event": STARTED, "call_id": "c", "agent_id": "a"});
     let error = read_at(&good, Some(".."), None).unwrap_err();
     assert!(error.to_string().contains("\"..\" in the path"), "{error}");
