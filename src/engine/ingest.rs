@@ -85,13 +85,7 @@ impl Shared {
                 Resolved { id, unasked: Unasked::unless(asked, asked), joined: false }
             }
             CallName::Both { id, sid } => {
-                let (asked, mut asked_sid) = (self.fetch(id).await, true);
-                let mut joined = false;
-                if self.calls.id_of(sid).as_ref() != Some(id) {
-                    asked_sid = self.fetch(sid).await;
-                    joined = self.name(id, sid);
-                }
-                let unasked = Unasked::unless(asked, asked_sid);
+                let (unasked, joined) = self.unite(id, Some(sid), true).await;
                 Resolved { id: id.clone(), unasked, joined }
             }
         }
@@ -100,18 +94,25 @@ impl Shared {
     /// What memory and the store have under either name of a row is one call: brings it into memory.
     /// Says under which names the store could not be asked.
     pub(super) async fn meet(&self, row: &Row) -> Unasked {
-        let (asked, mut asked_sid) = (self.fetch(&row.id).await, true);
-        let is_news = |sid: &&CallId| self.calls.id_of(sid).as_ref() != Some(&row.id);
-        if let Some(sid) = row.sid.as_ref().filter(is_news) {
-            asked_sid = self.fetch(sid).await;
-            // The name of a call that is not taken on would hide what the store has under it.
-            if asked_sid || self.calls.contains(&row.id) || self.calls.contains(sid) {
-                self.name(&row.id, sid);
-            }
-        }
-        let unasked = Unasked::unless(asked, asked_sid);
+        let (unasked, _) = self.unite(&row.id, row.sid.as_ref(), false).await;
         self.calls.doubt(&row.id, unasked);
         unasked
+    }
+
+    /// Brings into memory what the store has under either name, as one call. Says under which names
+    /// the store could not be asked, and whether two calls have become one.
+    ///
+    /// `is_taken_on`: the call will be in memory whether it is known or not. The name of one that
+    /// is not would hide what the store has under it.
+    async fn unite(&self, id: &CallId, sid: Option<&CallId>, is_taken_on: bool) -> (Unasked, bool) {
+        let (asked, mut asked_sid, mut joined) = (self.fetch(id).await, true, false);
+        let is_news = |sid: &&CallId| self.calls.id_of(sid).as_ref() != Some(id);
+        if let Some(sid) = sid.filter(is_news) {
+            asked_sid = self.fetch(sid).await;
+            let is_known = || asked_sid || self.calls.contains(id) || self.calls.contains(sid);
+            joined = (is_taken_on || is_known()) && self.name(id, sid);
+        }
+        (Unasked::unless(asked, asked_sid), joined)
     }
 
     /// A call goes by `id`, and by `sid` too. If it was known by its sid until now, what was known
