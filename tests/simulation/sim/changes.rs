@@ -223,16 +223,28 @@ impl World {
                 let id = is_known(self).unwrap_or_else(|| sid.clone());
                 (id, Unasked::unless(asked, asked))
             }
-            CallName::Both { id, sid } => {
-                let (asked, mut asked_sid) = (self.fetch(id), true);
-                let known = self.daemon.as_ref().and_then(|daemon| daemon.aliases.get(sid));
-                if known != Some(id) {
-                    asked_sid = self.fetch(sid);
-                    self.name(id, sid);
-                }
-                (id.clone(), Unasked::unless(asked, asked_sid))
+            CallName::Both { id, sid } => (id.clone(), self.unite(id, Some(sid), true)),
+        }
+    }
+
+    /// What memory and the store have under either name is one call. Says under which names the
+    /// store could not be asked.
+    pub(super) fn unite(
+        &mut self,
+        id: &CallId,
+        sid: Option<&CallId>,
+        is_taken_on: bool,
+    ) -> Unasked {
+        let (asked, mut asked_sid) = (self.fetch(id), true);
+        let known = |sid: &CallId| self.daemon.as_ref().and_then(|d| d.aliases.get(sid));
+        if let Some(sid) = sid.filter(|sid| known(sid) != Some(id)) {
+            asked_sid = self.fetch(sid);
+            let has = |name| self.daemon.as_ref().is_some_and(|d| d.calls.contains_key(name));
+            if is_taken_on || asked_sid || has(id) || has(sid) {
+                self.name(id, sid);
             }
         }
+        Unasked::unless(asked, asked_sid)
     }
 
     /// A call goes by `id`, and by `sid` too; if it was known as its sid, it is joined.

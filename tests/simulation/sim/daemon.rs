@@ -21,7 +21,8 @@ use callwarden::model::{
 };
 
 use super::{
-    Time, health::Troubles, laws::Books, post::Hook, rules::Plan, scenario::Quota, store::Batch,
+    Time, account::Allowance, health::Troubles, laws::Books, post::Hook, rules::Plan,
+    scenario::Quota, store::Batch,
 };
 
 /// One life of the daemon, from its start until it is killed.
@@ -85,6 +86,9 @@ pub(super) struct Daemon {
     pub(super) waited: Mono,
     /// Until when the last 429 forbids requests.
     pub(super) forbidden: Mono,
+    /// When requests left, and how many more may by what the platform has left.
+    pub(super) departed: Vec<Mono>,
+    pub(super) allowances: Vec<Allowance>,
     /// Whether a first request, and a look-up, waited when the next request was chosen.
     pub(super) waits: (bool, bool),
     /// The same of the last requests that left, and whether each was one.
@@ -117,6 +121,7 @@ pub(super) struct Kept {
 pub(super) struct Sent {
     pub(super) slot: Slot,
     pub(super) token_changed: u64,
+    pub(super) left: Time,
     pub(super) ask: Ask,
 }
 
@@ -197,6 +202,8 @@ impl Daemon {
             held: now.mono,
             waited: Mono(i64::MIN),
             forbidden: Mono(i64::MIN),
+            departed: Vec::new(),
+            allowances: Vec::new(),
             waits: (false, false),
             shares: VecDeque::new(),
             turn_at: None,

@@ -39,6 +39,8 @@ pub(super) struct Fields {
     /// Whether any event was heard.
     heard: bool,
     agent: Option<Box<str>>,
+    /// Whether a row told it: the platform's word stands above webhooks.
+    agent_by_row: bool,
     campaign: Option<Box<str>>,
     to: Option<Box<str>>,
     from: Option<Box<str>>,
@@ -74,8 +76,10 @@ impl Fields {
     }
 
     pub(super) fn show(&mut self, row: &Row) {
-        let agent = row.agent.as_ref().map(|agent| agent.as_str().into());
-        self.agent = self.agent.take().or(agent);
+        if let Some(agent) = &row.agent {
+            self.agent = Some(agent.as_str().into());
+            self.agent_by_row = true;
+        }
         let told = |known: &mut Option<Box<str>>, told: &Option<Box<str>>| {
             *known = known.take().or_else(|| told.clone());
         };
@@ -106,9 +110,23 @@ impl Fields {
     }
 
     pub(super) fn join(&mut self, other: &Self) {
-        let Self { heard, agent, campaign, to, from, direction, testing, context, operator } =
-            other;
+        let Self {
+            heard,
+            agent,
+            agent_by_row,
+            campaign,
+            to,
+            from,
+            direction,
+            testing,
+            context,
+            operator,
+        } = other;
         self.heard |= heard;
+        if *agent_by_row {
+            self.agent.clone_from(agent);
+            self.agent_by_row = true;
+        }
         for (known, told) in [
             (&mut self.agent, agent),
             (&mut self.campaign, campaign),

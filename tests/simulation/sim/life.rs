@@ -23,6 +23,8 @@ pub(crate) struct TrueCall {
     pub(crate) id: CallId,
     pub(crate) sid: CallId,
     pub(crate) agent: AgentId,
+    /// The one that webhooks name.
+    pub(crate) told_agent: AgentId,
     pub(crate) to: Box<str>,
     pub(crate) from: Option<Box<str>>,
     pub(crate) direction: &'static str,
@@ -60,6 +62,7 @@ impl TrueCall {
             id: CallId::parse(&format!("c{nth:02}")).unwrap(),
             sid: CallId::parse(&format!("s{nth:02}")).unwrap(),
             agent: self::agent(agent),
+            told_agent: self::agent(agent),
             to,
             from,
             direction: if is_inbound { "inbound" } else { "outbound" },

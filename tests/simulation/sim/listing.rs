@@ -140,16 +140,7 @@ impl World {
     /// What memory and the store have under either name of a row is one call. Says under which names
     /// the store could not be asked.
     pub(super) fn met(&mut self, row: &Row) -> Unasked {
-        let (asked, mut asked_sid) = (self.fetch(&row.id), true);
-        let known = |sid: &CallId| self.daemon.as_ref().and_then(|d| d.aliases.get(sid));
-        if let Some(sid) = row.sid.as_ref().filter(|sid| known(sid) != Some(&row.id)) {
-            asked_sid = self.fetch(sid);
-            let has = |name| self.daemon.as_ref().is_some_and(|d| d.calls.contains_key(name));
-            if asked_sid || has(&row.id) || has(sid) {
-                self.name(&row.id, sid);
-            }
-        }
-        let unasked = Unasked::unless(asked, asked_sid);
+        let unasked = self.unite(&row.id, row.sid.as_ref(), false);
         if let Some(kept) = self.daemon.as_mut().and_then(|d| d.calls.get_mut(&row.id)) {
             kept.unasked = kept.unasked.told_again(unasked);
         }

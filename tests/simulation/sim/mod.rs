@@ -7,6 +7,7 @@
 //! | `world`, `clock` | time: the agenda, the loop, the two phases; what our clocks say of it |
 //! | `life` | the true calls: when they ring, are answered, end |
 //! | `platform` | the answers to our requests, and what may be wrong with them |
+//! | `account` | the quota that we share with others |
 //! | `post` | webhooks: lost, doubled, late, repeated until we answer 2xx |
 //! | `daemon`, `changes`, `requests`, `listing`, `store`, `operators` | the engine's part, played plainly |
 //! | `rules`, `fields` | policies, and what they come to by the sentences of the spec |
@@ -16,6 +17,7 @@
 //! | `record` | the trace, its hash, and the rare paths that were reached |
 //! | `shrink` | the least world that still breaks the law |
 
+mod account;
 mod books;
 mod changes;
 mod clock;

@@ -83,7 +83,11 @@ impl World {
         {
             self.record.broken("no window holds more requests than the quota", || seen);
         }
-        let refused = self.refuse(wire);
+        if self.lives_on(life) {
+            self.takes_of_what_is_left(wire.left);
+        }
+        let (spent, left) = self.account();
+        let refused = spent.map(|spent| wire.fails(spent)).or_else(|| self.refuse(wire));
         if let What::EndCall { target, .. } = &wire.what
             && let Some(nth) = self.index.get(target)
         {
@@ -113,7 +117,7 @@ impl World {
         } else if self.strikes(Fault::LostAnswer) {
             (takes, (wire.fails(Failure::Cut), None))
         } else {
-            (takes, (brought, Some(self.time)))
+            (takes, (brought, Some((self.time, left))))
         };
         self.expect_in(takes, Coming::Answer(life, number, Box::new(brought)));
     }

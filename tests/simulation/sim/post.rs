@@ -27,7 +27,7 @@ impl World {
     /// Something happened in a call: its webhook is sent.
     pub(super) fn post(&mut self, nth: usize, kind: EventKind, at: Time) {
         let call = self.calls[nth].clone();
-        let (id, sid, agent) = (call.id, call.sid, call.agent);
+        let (id, sid, agent) = (call.id, call.sid, call.told_agent);
         let name = match self.rng.u8(0..3) {
             _ if self.strikes(Fault::SidAlone) => CallName::Sid(sid),
             0 => CallName::Both { id, sid },
@@ -51,6 +51,9 @@ impl World {
             context: call.context.filter(|_| tells()),
             ended_reason: None,
         };
+        if agent.as_ref().is_some_and(|told| *told != call.agent) {
+            self.record.sometimes("a webhook named another agent");
+        }
         let hook =
             Hook { heard: Heard { kind, call: name, agent, time, details }, call: nth, tries: 0 };
         if self.strikes(Fault::LostHook) {

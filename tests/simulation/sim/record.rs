@@ -54,6 +54,8 @@ pub(crate) const SOMETIMES: &[&str] = &[
     "a call without agent was asked about",
     "a call was missing in a listing",
     "the window was full",
+    "the platform left us less than we thought",
+    "a webhook named another agent",
     "a reload lengthened the quota's window",
     "a reload shortened the quota's window",
     "a reload allowed fewer requests",

@@ -16,6 +16,7 @@ use callwarden::model::{
 
 use super::{
     SECOND, Time,
+    account::Left,
     daemon::{Ask, RECONCILE, Sent},
     laws,
     life::wall,
@@ -223,20 +224,30 @@ impl World {
         if now.mono < daemon.forbidden {
             self.record.broken("nothing leaves in a 429's pause", || format!("{next:?}"));
         }
+        daemon.departed.push(now.mono);
         let number = daemon.sent;
         daemon.sent += 1;
         let wire = Wire::of(&ask, daemon.token, self.time);
         self.record.tell(self.time, || format!("request {number}: {wire:?}"));
-        daemon.under_way.insert(number, Sent { slot, token_changed: daemon.token_changed, ask });
+        daemon.under_way.insert(
+            number,
+            Sent { slot, token_changed: daemon.token_changed, left: self.time, ask },
+        );
         let life = daemon.life;
         self.carry(life, number, wire);
     }
 
     /// An answer came, or will not come any more.
-    pub(super) fn answered(&mut self, number: u64, brought: Brought, answered: Option<Time>) {
+    pub(super) fn answered(
+        &mut self,
+        number: u64,
+        brought: Brought,
+        answered: Option<(Time, Option<Left>)>,
+    ) {
         let now = self.now();
         let Some(daemon) = &mut self.daemon else { return };
-        let Some(Sent { slot, token_changed, ask }) = daemon.under_way.remove(&number) else {
+        let Some(Sent { slot, token_changed, left: sent, ask }) = daemon.under_way.remove(&number)
+        else {
             return;
         };
         self.record.tell(self.time, || format!("answer {number}: {brought:?}"));
@@ -248,9 +259,10 @@ impl World {
             self.record.sometimes("a 429 paused requests");
         }
         let was_paused = daemon.quota.paused().is_some();
+        let (answered, left) = (answered.map(|(at, _)| at), answered.and_then(|(_, left)| left));
         // `Date` is in whole seconds.
         let date = answered.map(|at| Wall(wall(at).0 / SECOND * SECOND));
-        let meter = Meter { date, ..Meter::default() };
+        let meter = Left::metered(left, Meter { date, ..Meter::default() });
         daemon.quota.settle(slot, failure, &meter, now.mono);
         daemon.signs.platform_answered(failure, &meter, now);
         daemon.troubles.answered(failure, now, answered, self.time);
@@ -259,6 +271,7 @@ impl World {
         }
         let fresh_token =
             matches!(failure, Some(Failure::Unauthorized { .. })) && self.read_token(token_changed);
+        self.is_told_what_is_left(left, sent, matches!(failure, Some(Failure::RateLimited { .. })));
         match ask {
             Ask::EndCall { id, kind, .. } => self.end_answered(&id, kind, brought, fresh_token),
             Ask::Look { id, begun, query } => self.looked(&id, begun, query, brought),

@@ -10,7 +10,7 @@ use callwarden::model::{
 };
 use fastrand::Rng;
 
-use super::{MINUTE, Time, life::agent, rules::Plan};
+use super::{MINUTE, Time, account::Account, laws::micros, life::agent, rules::Plan};
 
 macro_rules! faults {
     ($( $(#[$doc:meta])* $name:ident, )+) => {
@@ -100,6 +100,10 @@ faults! {
     SparseHook,
     /// For a while they are signed with another secret.
     WrongSecret,
+    /// Webhooks name another agent than the one that owns the call.
+    WrongAgent,
+    /// Others take of the account's quota, and the platform tells what is left.
+    SharedAccount,
 }
 
 /// At most so many requests in any window of that length.
@@ -163,6 +167,8 @@ pub(crate) struct Scenario {
     /// Quotas, one of them in force at a time: at most so many requests a span.
     pub(super) quotas: Vec<Quota>,
     pub(crate) reconcile_every: Duration,
+    /// The account's own quota, where it is shared.
+    pub(super) account: Option<Account>,
     /// Which listed calls are taken on.
     pub(super) adopt: Adopt,
     /// Whether all calls are placed at the beginning, and one of the policies ends them all.
@@ -202,12 +208,17 @@ impl Scenario {
         if shape.without.contains(&Fault::Requota) || chances[Fault::Requota as usize] == 0 {
             quotas.truncate(1);
         }
+        let is_shared = chances[Fault::SharedAccount as usize] > 0;
+        let (limit, span) = (quotas[0].0 * rng.u32(1..=2), micros(quotas[0].1) * rng.i64(1..=6));
+        let others = limit * [0, rng.u32(0..10), 12][rng.usize(0..3)] / 10;
+        let account = Account::new(limit, span, others, rng.u8(0..4) > 0);
         Self {
             policies,
             calls: calls.min(shape.calls),
             chances,
             healed: rng.i64(1..=15).min(shape.minutes) * MINUTE,
             quotas,
+            account: is_shared.then_some(account),
             reconcile_every: Duration::from_secs(rng.u64(15..=60)),
             adopt: match rng.u8(0..5) {
                 0 => Adopt::Known,

@@ -16,10 +16,11 @@ use fastrand::Rng;
 
 use super::{
     MINUTE, Report, SECOND, Shape, Time,
+    account::Left,
     clock::Clock,
     daemon::Daemon,
     laws,
-    life::TrueCall,
+    life::{TrueCall, agent},
     platform::{Brought, Wire},
     post::Hook,
     record::Record,
@@ -35,8 +36,8 @@ pub(super) enum Coming {
     Ends(usize),
     Hook(Box<Hook>),
     Arrives(u64, u64, Box<Wire>),
-    /// With when the platform answered, if that came through.
-    Answer(u64, u64, Box<(Brought, Option<Time>)>),
+    /// With when the platform answered and what it had left, if that came through.
+    Answer(u64, u64, Box<(Brought, Option<(Time, Option<Left>)>)>),
     Committed(u64),
     Turn(u64),
     Tick(u64),
@@ -121,7 +122,10 @@ impl World {
             let placed = self.rng.i64(0..last);
             let delay =
                 if self.strikes(Fault::DelayedCall) { self.rng.i64(0..10 * MINUTE) } else { 0 };
-            let call = TrueCall::draw(nth, placed, delay, &mut self.rng);
+            let mut call = TrueCall::draw(nth, placed, delay, &mut self.rng);
+            if self.strikes(Fault::WrongAgent) {
+                call.told_agent = agent(self.rng.usize(0..4));
+            }
             self.index.insert(call.id.clone(), nth);
             self.index.insert(call.sid.clone(), nth);
             self.calls.push(call);
