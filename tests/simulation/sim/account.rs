@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use callwarden::model::platform::{Failure, Meter};
+use callwarden::model::{
+    platform::{Failure, Meter},
+    time::Mono,
+};
 
-use super::{SECOND, Time, world::World};
+use super::{SECOND, Time, scenario::Fault, world::World};
 
 /// The platform's own window: fixed, and shared with others who take of it evenly.
 #[derive(Clone, Debug)]
@@ -91,8 +94,6 @@ impl World {
     /// An answer says what is left. Where that is surely less than our own window has, no more than
     /// that may arrive until the renewal, and one besides.
     pub(super) fn is_told_what_is_left(&mut self, left: Option<Left>, sent: Time, refused: bool) {
-        let now = self.now().mono;
-        let awake = self.clock.now(self.awake_since).mono;
         let Some(daemon) = &mut self.daemon else { return };
         if refused {
             // The pause says when.
@@ -103,12 +104,14 @@ impl World {
         let Some(left) = left.filter(tells) else { return };
         // What left after something was told, and never arrived, is left still.
         daemon.allowances.retain(|older| older.told > sent);
+        // A request counts for one span after its answer; and what the platform counted when this one
+        // was let go may have left our window since. A restart counts more than there was.
         let (most, span) = daemon.tuning;
-        // Whatever may count in our window, and whatever may have left it while this was under way;
-        // a restart counts more than there was, and a machine that sleeps waits longer.
-        let since = now.before(2 * (span + LONGEST));
-        let ours = daemon.departed.iter().rev().take_while(|at| **at >= since).count();
-        let is_sure = (daemon.life == 1 || daemon.started < since) && awake < since;
+        let counts = |answered: &Option<Mono>| {
+            answered.is_none_or(|at| self.clock.time_of(at.after(span * 101 / 100)) > sent)
+        };
+        let ours = daemon.answered.iter().filter(|answered| counts(answered)).count();
+        let is_sure = daemon.life == 1 && !self.scenario.has(Fault::Requota);
         if is_sure && left.remaining as usize + ours < most as usize {
             let Left { remaining, renewed, .. } = left;
             daemon.allowances.push(Allowance {
@@ -135,6 +138,3 @@ impl World {
         }
     }
 }
-
-/// No answer is awaited longer.
-const LONGEST: Duration = Duration::from_secs(10);

@@ -86,8 +86,8 @@ pub(super) struct Daemon {
     pub(super) waited: Mono,
     /// Until when the last 429 forbids requests.
     pub(super) forbidden: Mono,
-    /// When requests left, and how many more may by what the platform has left.
-    pub(super) departed: Vec<Mono>,
+    /// When each request was answered, and how many more may arrive by what the platform has left.
+    pub(super) answered: Vec<Option<Mono>>,
     pub(super) allowances: Vec<Allowance>,
     /// Whether a first request, and a look-up, waited when the next request was chosen.
     pub(super) waits: (bool, bool),
@@ -202,7 +202,7 @@ impl Daemon {
             held: now.mono,
             waited: Mono(i64::MIN),
             forbidden: Mono(i64::MIN),
-            departed: Vec::new(),
+            answered: Vec::new(),
             allowances: Vec::new(),
             waits: (false, false),
             shares: VecDeque::new(),

@@ -2,7 +2,7 @@
 
 use callwarden::model::{
     change::Event,
-    ids::{AgentId, CallId},
+    ids::AgentId,
     listing::{self, Pass, Passed},
     platform::{Meter, Row},
     policy::Adopt,

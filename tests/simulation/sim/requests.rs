@@ -224,7 +224,7 @@ impl World {
         if now.mono < daemon.forbidden {
             self.record.broken("nothing leaves in a 429's pause", || format!("{next:?}"));
         }
-        daemon.departed.push(now.mono);
+        daemon.answered.push(None);
         let number = daemon.sent;
         daemon.sent += 1;
         let wire = Wire::of(&ask, daemon.token, self.time);
@@ -259,6 +259,7 @@ impl World {
             self.record.sometimes("a 429 paused requests");
         }
         let was_paused = daemon.quota.paused().is_some();
+        daemon.answered[usize::try_from(number).unwrap()] = Some(now.mono);
         let (answered, left) = (answered.map(|(at, _)| at), answered.and_then(|(_, left)| left));
         // `Date` is in whole seconds.
         let date = answered.map(|at| Wall(wall(at).0 / SECOND * SECOND));
