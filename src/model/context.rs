@@ -220,6 +220,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::{
+        event::{CallName, Details, EventKind, Heard},
+        ids::CallId,
+        time::Wall,
+    };
 
     fn places(names: &[&str]) -> Places {
         names.iter().map(|name| Pointer::parse(name).unwrap()).collect()
@@ -284,6 +289,33 @@ mod tests {
         {
             let context = json!({"plan": "p".repeat(length), "filler": "x".repeat(MOST_KEPT)});
             assert_eq!(kept(&context, &places(&["/plan"])).contains("ppp"), is_kept, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_read_up_to_a_length_that_a_rule_can_name() {
+        for (length, told) in [(MOST_TEXT, Told::Text("")), (MOST_TEXT + 1, Told::Odd)] {
+            let context = json!({"plan": "p".repeat(length)});
+            let read = Context::read(&context, of(&context), &places(&["/plan"]));
+            assert_eq!(read.at(0) == Told::Odd, told == Told::Odd, "{length}");
+        }
+    }
+
+    #[test]
+    fn of_another_context_than_that_of_the_facts_nothing_is_known() {
+        let (ours, other) = (json!({"plan": "paid"}), json!({"plan": "trial"}));
+        let details = Details { context: Some(ours.clone()), ..Details::default() };
+        let heard = Heard {
+            kind: EventKind::Started,
+            call: CallName::Id(CallId::parse("c").unwrap()),
+            agent: None,
+            time: None,
+            details,
+        };
+        let facts = Facts::of_event(&heard, Wall(1), Wall(1));
+        for (context, told) in [(&ours, Told::Text("paid")), (&other, Told::Unknown)] {
+            let context = &Context::read(context, of(context), &places(&["/plan"]));
+            assert_eq!(Known { facts: &facts, context }.in_context(0), told);
         }
     }
 

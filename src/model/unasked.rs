@@ -88,6 +88,9 @@ mod tests {
         assert_eq!(unasked.names(&by_sid).collect::<Vec<_>>(), [id("sid")]);
         let either = Unasked::unless(true, false).told_again(Unasked::unless(false, true));
         assert_eq!(names(either), [id("id"), id("sid")]);
+        for (id, sid) in [(false, false), (false, true), (true, false), (true, true)] {
+            assert_eq!(Unasked::unless(id, sid).is_any(), !id || !sid);
+        }
     }
 
     /// Caught: the row of a call that was joined into a new one was read back as if an earlier life

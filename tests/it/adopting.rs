@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use callwarden::sim::{Script, Wait};
 use rustix::process::Signal;
+use serde_json::json;
 use toml::Value;
 
 use crate::{
     harness::{Daemon, Platform},
+    operating::send,
     seen::{self, SECOND, listed, silent, unlisted},
 };
 
@@ -54,6 +56,32 @@ async fn adopt_says_which_calls_are_taken_on() {
         }
         daemon.stop().await;
     }
+}
+
+/// Caught: taken on anew under its id, the call lost what the store had under its sid, a release
+/// among it, and was ended (simulator, seed 2180).
+#[tokio::test]
+async fn a_listed_call_is_the_one_that_the_store_has_under_its_sid() {
+    let sim = Platform::start().await;
+    let call = sim.place(silent());
+    sim.until(Wait::Status { call: call.clone(), status: "answered".into() }).await;
+    let sid = sim.call(&call).unwrap().sid;
+    let daemon = Daemon::start(unlisted(&sim)).await;
+    let started =
+        json!({"event": "event_phone_call_started", "call_sid": sid, "agent_id": "agent-1"});
+    assert_eq!(daemon.webhook().json(&started).send().await.result(), "tracked");
+    let released = send(&daemon, "POST", &format!("/api/calls/{sid}/release"), "{}").await;
+    assert_eq!(released.status, 200);
+    // It lies in the store alone after a restart.
+    let config = listed(&sim).set("limits.total", "1s");
+    let daemon = Daemon::start_in(daemon.stop().await, config).await;
+    daemon.until("a listing shows it", async || daemon.call(&call).await["id"] == *call).await;
+    let passes = "callwarden_reconcile_total{result=\"complete\"}";
+    daemon.until("it listed", async || daemon.metrics().await.value(passes) >= 2.0).await;
+    assert_eq!(daemon.call(&call).await["state"], "released");
+    assert_eq!(daemon.metrics().await.value(ADOPTED), 0.0);
+    assert!(seen::accepted(&sim).is_empty(), "it was let go");
+    daemon.stop().await;
 }
 
 #[tokio::test]

@@ -62,6 +62,17 @@ fn where_body_and_path_differ_the_body_holds_and_it_is_told() {
 }
 
 #[test]
+fn one_name_that_differs_is_told() {
+    let body = json!({"event": STARTED, "call_id": "c", "agent_id": "a"});
+    for (agent, event, is_told) in
+        [("a", STARTED, false), ("a", "event_phone_call_ended", true), ("b", STARTED, true)]
+    {
+        let decoded = read_at(&body, Some(agent), Some(event)).unwrap();
+        assert_eq!(decoded.path_mismatch, is_told, "{agent} {event}");
+    }
+}
+
+#[test]
 fn tests_and_unknown_events_are_ignored_even_without_a_call() {
     let test = json!({"event": "webhook.test", "agent_id": "9fbef0b7", "test": true});
     let decoded = read_at(&test, Some("9fbef0b7"), Some(STARTED)).unwrap();
@@ -230,6 +241,13 @@ fn pointers_of_the_config_replace_the_defaults() {
 }
 
 /// Any JSON value, its keys being the ones that are looked for.
+#[test]
+fn a_pointer_leads_below_its_first_name_alone() {
+    let pointer = Pointer::parse("/call/a~1b").unwrap();
+    assert_eq!(pointer.below("call").map(|below| below.as_str().to_owned()), Some("/a~1b".into()));
+    assert_eq!(pointer.below("data"), None);
+}
+
 fn anything() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         Just(STARTED.to_owned()),

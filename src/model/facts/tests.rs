@@ -210,3 +210,12 @@ fn an_event_s_own_time_is_believed_within_max_age_and_a_minute_ahead() {
         assert_eq!(is_believable(at, now, max_age), is_believed, "{at:?}");
     }
 }
+
+#[test]
+fn a_call_that_one_row_showed_completed_had_connected_whatever_another_shows() {
+    let completed = Facts::of_row(&row(Status::Completed), Wall(5_000_000));
+    let failed = Facts::of_row(&row(Status::Failed), Wall(9_000_000));
+    for both in [completed.clone().join(failed.clone()), failed.join(completed)] {
+        assert!(both.end().unwrap().connected);
+    }
+}
