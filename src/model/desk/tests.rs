@@ -1,5 +1,6 @@
 //! The desk by example; the simulator drives it through the rest.
 
+mod asking;
 mod waiting;
 
 use super::*;
