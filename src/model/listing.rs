@@ -238,7 +238,8 @@ mod tests {
     #[test]
     fn the_pages_of_each_status_are_listed_in_order_to_the_last_or_an_empty_one() {
         let mut pass = pass();
-        assert_eq!(pass.began(), Moment { wall: Wall(0), mono: Mono(0) });
+        let began = Moment { wall: Wall(7), mono: Mono(9) };
+        assert_eq!(Pass::new(began).began(), began);
         let mut asked = Vec::new();
         for answer in
             [page(2), page(2), page(1), page(5), Page { rows: vec![], ..page(5) }, page(1)]

@@ -153,6 +153,8 @@ fn what_is_switched_off_passes_and_says_so() {
 #[test]
 fn a_line_says_how_things_stand() {
     assert_eq!(with(|_| {}).in_a_line(), "3 calls, 0 stops under way; all is well");
+    let confirming = with(|v| v.calls.confirming = 2).in_a_line();
+    assert!(confirming.starts_with("5 calls, 2 stops under way"), "{confirming}");
     let health = with(|v| {
         v.calls.live = 0;
         v.calls.stopping = 1;

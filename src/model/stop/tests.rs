@@ -229,6 +229,8 @@ fn a_stop_taken_back_is_not_given_up() {
     scene.wake();
     assert_eq!(scene.outcome(), None);
     assert_eq!(scene.call.state(), State::Stopping);
+    scene.apply(&Event::Woke);
+    assert_eq!(scene.outcome(), None, "what was answered to the first stop is past");
 }
 
 /// Caught: a deadline that moved away and came back sent a second request beside the first.
