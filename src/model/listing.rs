@@ -196,7 +196,12 @@ pub fn heard_agent(call: &Call) -> Option<&AgentId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ids::CallId, scene::row, time::Mono};
+    use crate::model::{
+        event::EventKind,
+        ids::CallId,
+        scene::{Scene, row},
+        time::Mono,
+    };
 
     fn pass() -> Pass {
         Pass::new(Moment { wall: Wall(0), mono: Mono(0) })
@@ -327,6 +332,31 @@ mod tests {
         let told = Row { sid, ..row("a", Status::Ringing) };
         aliased.facts = crate::model::facts::Facts::of_row(&told, Wall(9));
         assert!(!pass.lacks(&aliased), "by its sid");
+    }
+
+    #[test]
+    fn a_call_that_webhooks_told_of_and_no_pass_ever_showed_is_worth_a_warning_after_five_minutes()
+    {
+        let at = |seconds: u64| Moment::default().after(Duration::from_secs(seconds));
+        let began = at(1_000);
+        let pass = Pass::new(began);
+        let heard = |seen: u64| {
+            let mut scene = Scene { now: at(seen), ..Scene::called("call") };
+            scene.call = Call::new(scene.call.id.clone(), scene.now);
+            scene.hear(EventKind::Connected);
+            scene
+        };
+        let has = |call: &Call, now: u64| pass.has_long_lacked(call, at(now).wall);
+        let scene = heard(900);
+        assert!(!has(&scene.call, 1_200) && has(&scene.call, 1_201));
+        assert!(!has(&heard(1_000).call, 9_000), "it may have begun since");
+        let mut over = scene;
+        over.hear(EventKind::Ended);
+        assert!(!has(&over.call, 9_000));
+        let mut listed = heard(900);
+        listed.shown_by_listing(Status::Answered);
+        assert!(!has(&listed.call, 9_000));
+        assert!(!has(&Call::new(CallId::parse("call").unwrap(), at(900)), 9_000), "nobody told");
     }
 
     #[test]

@@ -48,9 +48,16 @@ impl Scene {
         }
     }
 
+    /// A call of that name that may take a minute.
+    pub(super) fn called(id: &str) -> Self {
+        let mut scene = Self::new(Limits { total: Some(seconds(60)), ..Limits::default() });
+        scene.call = Call::new(CallId::parse(id).unwrap(), scene.now);
+        scene
+    }
+
     /// A call whose first request has just left, a minute after it connected.
     pub(super) fn stopping() -> Self {
-        let mut scene = Self::new(Limits { total: Some(seconds(60)), ..Limits::default() });
+        let mut scene = Self::called("call");
         scene.hear(EventKind::Connected);
         scene.wake();
         scene.wake();

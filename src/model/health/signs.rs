@@ -220,3 +220,153 @@ fn push<T>(line: &mut VecDeque<T>, item: T) {
     }
     line.push_back(item);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{health::TokenSource, quota::Window, time::Wall};
+
+    const EVERY: Duration = Duration::from_secs(60);
+
+    /// So many seconds after the daemon started.
+    fn at(seconds: u64) -> Moment {
+        let start = Moment { wall: Wall(1_700_000_000_000_000), mono: Mono(90_000_000) };
+        start.after(Duration::from_secs(seconds))
+    }
+
+    fn told(signs: &mut Signs, seconds: u64) -> Vitals {
+        let now = at(seconds);
+        let quota = Window::new(9, EVERY);
+        let platform = PlatformVitals::of(&quota, 0, TokenSource::File, 0, now.mono);
+        signs.vitals(CallVitals::default(), platform, Some(EVERY), at(0).mono, now)
+    }
+
+    #[test]
+    fn the_store_is_told_of_with_its_size_and_its_trouble_until_it_works() {
+        let mut signs = Signs::default();
+        signs.store_has(4_096);
+        signs.store_fails("disk full".into(), at(5).mono);
+        let trouble = StoreTrouble { error: "disk full".into(), since: at(5).mono };
+        assert_eq!(told(&mut signs, 9).store, StoreVitals { trouble: Some(trouble), bytes: 4_096 });
+        signs.store_works();
+        assert_eq!(told(&mut signs, 9).store, StoreVitals { trouble: None, bytes: 4_096 });
+    }
+
+    #[test]
+    fn a_trouble_of_the_platform_lasts_from_its_first_failure_to_the_first_good_answer() {
+        let mut signs = Signs::default();
+        let mut answer = |failure: Option<Failure>, seconds| {
+            signs.platform_answered(failure.as_ref(), &Meter::default(), at(seconds));
+            told(&mut signs, seconds).platform.trouble
+        };
+        assert_eq!(answer(None, 1), None);
+        let pause = Failure::RateLimited { pause: None };
+        assert_eq!(answer(Some(pause.clone()), 2), None, "a pause is no trouble");
+        let first = answer(Some(Failure::Timeout), 3);
+        let trouble = |failure| Some(PlatformTrouble { failure, since: at(3).mono });
+        assert_eq!(first, trouble(Failure::Timeout));
+        assert_eq!(answer(Some(Failure::Network), 4), trouble(Failure::Network));
+        assert_eq!(answer(Some(pause), 5), trouble(Failure::Network), "nor is it the end of one");
+        assert_eq!(answer(None, 6), None);
+    }
+
+    #[test]
+    fn the_platforms_clock_is_compared_with_ours_by_the_middle_of_its_second() {
+        let mut signs = Signs::default();
+        let meter = Meter { date: Some(at(7).wall), ..Meter::default() };
+        signs.platform_answered(None, &meter, at(5));
+        signs.platform_answered(None, &Meter::default(), at(6));
+        let offset = told(&mut signs, 6).clock_offset;
+        assert_eq!(offset, Some(SignedDuration::from_millis(2_500)));
+    }
+
+    #[test]
+    fn the_last_webhooks_are_told_by_how_they_were_answered() {
+        let mut signs = Signs::default();
+        signs.webhook(Delivery::Accepted, at(1).mono);
+        signs.webhook(Delivery::Refused, at(2).mono);
+        signs.webhook(Delivery::Other, at(3).mono);
+        let WebhookVitals { last_received, last_accepted, last_refused, .. } =
+            told(&mut signs, 9).webhooks;
+        let expected = [3, 1, 2].map(|seconds| Some(at(seconds).mono));
+        assert_eq!([last_received, last_accepted, last_refused], expected);
+    }
+
+    #[test]
+    fn late_webhooks_and_calls_first_seen_by_listing_are_told_for_ten_minutes() {
+        let mut signs = Signs::default();
+        assert_eq!(signs.listing_share(), Share::Tenth);
+        signs.first_seen_by_listing(at(0).mono);
+        signs.pass_failed(false);
+        for (delay, seconds) in [(1, 1), (10, 2), (11, 3), (12, 4), (2, 5)] {
+            signs.webhook_took(Duration::from_secs(delay), at(seconds).mono);
+        }
+        assert_eq!(signs.listing_share(), Share::Half);
+        signs.first_seen_by_listing(at(6).mono);
+        let webhooks = told(&mut signs, 600).webhooks;
+        assert_eq!((webhooks.late, webhooks.first_seen_by_listing), (2, 1));
+        assert_eq!(webhooks.delay, Some(Duration::from_secs(10)), "the median");
+        let webhooks = told(&mut signs, 604).webhooks;
+        assert_eq!((webhooks.late, webhooks.first_seen_by_listing), (1, 1));
+        assert_eq!(webhooks.delay, Some(Duration::from_secs(12)), "of two the longer");
+        assert_eq!(signs.listing_share(), Share::Half);
+        let webhooks = told(&mut signs, 606).webhooks;
+        assert_eq!((webhooks.late, webhooks.first_seen_by_listing), (0, 1));
+        assert_eq!(signs.listing_share(), Share::Half, "a listing saw a call first");
+        let webhooks = told(&mut signs, 607).webhooks;
+        assert_eq!((webhooks.first_seen_by_listing, webhooks.delay), (0, None));
+        assert_eq!(signs.listing_share(), Share::Tenth);
+    }
+
+    #[test]
+    fn a_thousand_delays_are_kept_and_the_oldest_give_way() {
+        let mut signs = Signs::default();
+        let most = MOST_DELAYS as u64;
+        for nth in 0..most + 9 {
+            signs.webhook_took(Duration::from_secs(20 + nth), at(1).mono);
+        }
+        assert_eq!((signs.delays.len(), signs.late.len()), (MOST_DELAYS, MOST_DELAYS));
+        let median = told(&mut signs, 2).webhooks.delay;
+        assert_eq!(median, Some(Duration::from_secs(20 + 9 + most / 2)));
+    }
+
+    #[test]
+    fn the_timer_is_as_late_as_it_was_or_as_long_as_it_is_silent() {
+        let mut signs = Signs::default();
+        assert_eq!(told(&mut signs, 9).timer_lag, Duration::ZERO, "it has yet to turn");
+        signs.timer_turned(Duration::from_secs(3), at(10).mono);
+        assert_eq!(told(&mut signs, 10).timer_lag, Duration::from_secs(3));
+        assert_eq!(told(&mut signs, 14).timer_lag, Duration::from_secs(3));
+        assert_eq!(told(&mut signs, 15).timer_lag, Duration::from_secs(4));
+    }
+
+    #[test]
+    fn passes_are_told_by_their_end_and_what_they_never_showed() {
+        let mut signs = Signs::default();
+        let passed = |signs: &mut Signs| {
+            let ReconcileVitals { every, last_complete, unlisted } =
+                told(signs, 9).reconcile.unwrap();
+            assert_eq!(every, EVERY);
+            (signs.has_passed(), last_complete, unlisted, signs.listing_share())
+        };
+        assert_eq!(passed(&mut signs), (false, None, 0, Share::Tenth));
+        signs.pass_failed(true);
+        assert_eq!(passed(&mut signs), (true, None, 0, Share::Third));
+        signs.pass_complete(at(5).mono, 2, false);
+        assert_eq!(passed(&mut signs), (true, Some(at(5).mono), 2, Share::Tenth));
+        signs.pass_failed(false);
+        assert_eq!(passed(&mut signs), (true, Some(at(5).mono), 2, Share::Tenth));
+        let mut signs = Signs::default();
+        signs.pass_complete(at(5).mono, 0, true);
+        assert_eq!(passed(&mut signs), (true, Some(at(5).mono), 0, Share::Third));
+    }
+
+    #[test]
+    fn a_refused_reload_is_told_until_one_is_not() {
+        let mut signs = Signs::default();
+        signs.config(Some("a surge".into()));
+        assert_eq!(told(&mut signs, 9).config_refused.as_deref(), Some("a surge"));
+        signs.config(None);
+        assert_eq!(told(&mut signs, 9).config_refused, None);
+    }
+}

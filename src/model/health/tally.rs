@@ -199,6 +199,64 @@ mod tests {
     }
 
     #[test]
+    fn calls_are_counted_where_they_stand_from_their_coming_to_their_going() {
+        let mut tally = Tally::default();
+        let mut scenes: Vec<_> = ["a", "b", "c"].map(Scene::called).into();
+        for scene in &mut scenes {
+            scene.hear(EventKind::Connected);
+            tally.enter(&scene.call);
+        }
+        assert_eq!(calls(&scenes[0], &tally).live, 3);
+        tell(&mut scenes[1], &mut tally, |scene| {
+            scene.wake();
+            scene.wake();
+        });
+        let due = scenes[1].call.deadline().map(|due| due.at);
+        let told = calls(&scenes[1], &tally);
+        assert_eq!((told.live, told.stopping, told.overdue), (2, 1, 1));
+        assert_eq!(told.oldest_overdue, due);
+        tell(&mut scenes[1], &mut tally, |scene| {
+            assert!(scene.send());
+            scene.answer(Answer::Accepted);
+        });
+        let told = calls(&scenes[1], &tally);
+        assert_eq!((told.live, told.stopping, told.overdue, told.confirming), (2, 0, 0, 1));
+        tell(&mut scenes[0], &mut tally, |scene| scene.pass(seconds(1)));
+        assert_eq!(calls(&scenes[0], &tally).live, 2, "it stands where it stood");
+        scenes.iter().for_each(|scene| tally.leave(&scene.call));
+        let most = calls(&scenes[1], &tally).most;
+        assert_eq!(calls(&scenes[1], &tally), CallVitals { most, ..CallVitals::default() });
+    }
+
+    #[test]
+    fn an_accepted_stop_is_unconfirmed_past_twice_the_time_that_confirming_may_take() {
+        let mut scene = Scene::stopping();
+        scene.answer(Answer::Accepted);
+        let mut tally = Tally::default();
+        tally.enter(&scene.call);
+        scene.pass(scene.policy.enforcement.confirm_within * 2);
+        assert_eq!(calls(&scene, &tally).unconfirmed, 0);
+        scene.pass(Duration::from_micros(1));
+        let told = calls(&scene, &tally);
+        assert_eq!((told.unconfirmed, told.oldest_unconfirmed), (1, scene.call.stop.accepted_at()));
+    }
+
+    #[test]
+    fn a_stop_given_up_in_an_earlier_life_is_told_until_its_end_is_seen() {
+        let (mut scene, _) = given_up();
+        let mut tally = Tally::default();
+        tally.watch(&scene.call);
+        assert_eq!(tally.failed_stops(scene.now.wall), 1);
+        assert_eq!(calls(&scene, &tally).confirming, 0, "it is not in memory");
+        scene.hear(EventKind::Ended);
+        tally.watch(&scene.call);
+        assert_eq!(tally.failed_stops(scene.now.wall), 0);
+        let completed = Scene::called("completed");
+        tally.watch(&completed.call);
+        assert_eq!(tally.failed_stops(scene.now.wall), 0);
+    }
+
+    #[test]
     fn a_stop_given_up_is_told_for_an_hour_or_until_its_end_is_seen() {
         let (mut scene, mut tally) = given_up();
         let hour = scene.now.after(ALARM).wall;

@@ -171,6 +171,13 @@ fn a_line_says_how_things_stand() {
 }
 
 #[test]
+fn every_call_without_outcome_counts_towards_the_most() {
+    let (live, stopping, confirming, observing) = (1, 20, 300, 4_000);
+    let calls = CallVitals { live, stopping, confirming, observing, ..CallVitals::default() };
+    assert_eq!(calls.without_outcome(), 4_321);
+}
+
+#[test]
 fn overdue_calls_are_told_with_their_age() {
     let health = with(|v| {
         v.calls.stopping = 2;

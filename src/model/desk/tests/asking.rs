@@ -9,8 +9,7 @@ use crate::model::{
 
 /// A call of that name, whose stop was answered "not active": it waits to be confirmed.
 fn asking(id: &str) -> Scene {
-    let mut scene = Scene::new(Limits { total: Some(seconds(60)), ..Limits::default() });
-    scene.call = Call::new(CallId::parse(id).unwrap(), scene.now);
+    let mut scene = Scene::called(id);
     let mut heard = scene.heard(EventKind::Connected, None);
     heard.details.to = Some("+1".into());
     scene.apply(&Event::Heard(&heard));
