@@ -86,8 +86,8 @@ pub struct Lookup {
     began: Option<RangeInclusive<Wall>>,
     /// The list whose pages answer for others too, while it is worth a look.
     batch: Option<Batch>,
-    /// The sweep of that list in which this look-up takes part.
-    joined: Option<u64>,
+    /// Whether it has taken part in a sweep of that list.
+    took_part: bool,
     steps: VecDeque<Query>,
     /// The search for the call's id found nothing.
     id_not_found: bool,
@@ -138,7 +138,7 @@ impl Lookup {
             direction: facts.direction().map(Into::into),
             began: (!call.was_listed()).then(|| began(call)),
             batch,
-            joined: None,
+            took_part: false,
             steps,
             id_not_found: false,
             other: None,
@@ -148,7 +148,7 @@ impl Lookup {
     /// What is to be done next; `waiting` look-ups wait that one page might answer for.
     pub fn next_step(&mut self, sweeps: &mut Sweeps, waiting: usize, now: Mono) -> Step {
         if let Some(batch) = self.batch {
-            match sweeps.of(batch).turn(&mut self.joined, waiting, now) {
+            match sweeps.of(batch).turn(&mut self.took_part, waiting, now) {
                 Turn::Page(page) => return Step::Ask(batch.page(page)),
                 Turn::Wait => return Step::Wait,
                 // Who is on none of the pages is asked for alone.
@@ -184,7 +184,7 @@ impl Lookup {
     /// The question could not be put now: it comes first next time.
     fn ask_again(&mut self, query: Query) {
         match query {
-            Query::Ringing { .. } | Query::Recent { .. } => self.joined = None,
+            Query::Ringing { .. } | Query::Recent { .. } => self.took_part = false,
             Query::ActiveCall { .. } | Query::Search { .. } | Query::OfAgent { .. } => {
                 self.steps.push_front(query);
             }

@@ -93,7 +93,6 @@ pub(super) struct Sweep {
     spacing: Duration,
     /// What these pages did not show is asked for one by one.
     most_pages: u32,
-    number: u64,
     began: Option<Mono>,
     next: u32,
     last_page: Option<u32>,
@@ -106,28 +105,26 @@ impl Sweep {
     const PATIENCE: Duration = Duration::from_secs(2);
 
     fn new(many: usize, most_pages: u32, spacing: Duration) -> Self {
-        let (number, began, asked, last_page) = (0, None, None, None);
-        Self { many, most_pages, spacing, number, began, next: 1, last_page, asked }
+        Self { many, most_pages, spacing, began: None, next: 1, last_page: None, asked: None }
     }
 
-    /// What a look-up does that took part in the sweep `joined`, with `waiting` in all.
-    pub(super) fn turn(&mut self, joined: &mut Option<u64>, waiting: usize, now: Mono) -> Turn {
+    /// What a look-up does that has taken part in a sweep, or has not, with `waiting` in all.
+    pub(super) fn turn(&mut self, took_part: &mut bool, waiting: usize, now: Mono) -> Turn {
         if self.is_under_way(now) {
-            *joined = joined.or(Some(self.number));
+            *took_part = true;
             return Turn::Wait;
         }
         if !self.has_more() {
             // Who took part in a sweep was not on its pages.
-            if joined.is_some() || waiting < self.many {
+            if *took_part || waiting < self.many {
                 return Turn::Alone;
             }
             if self.is_fresh(now) {
                 return Turn::Wait;
             }
-            self.number += 1;
             (self.began, self.next, self.last_page) = (Some(now), 1, None);
         }
-        *joined = Some(self.number);
+        *took_part = true;
         self.asked = Some(now);
         self.next += 1;
         Turn::Page(self.next - 1)
@@ -179,55 +176,55 @@ mod tests {
     #[test]
     fn one_asks_for_a_page_and_the_others_wait_for_it() {
         let mut sweep = sweep(4);
-        let mut joined = None;
-        assert_eq!(sweep.turn(&mut None, 9, NOW), Turn::Page(1));
-        assert_eq!(sweep.turn(&mut joined, 8, NOW), Turn::Wait);
+        let mut took_part = false;
+        assert_eq!(sweep.turn(&mut false, 9, NOW), Turn::Page(1));
+        assert_eq!(sweep.turn(&mut took_part, 8, NOW), Turn::Wait);
         sweep.heard(Some(2));
-        assert_eq!(sweep.turn(&mut joined, 7, NOW), Turn::Page(2));
+        assert_eq!(sweep.turn(&mut took_part, 7, NOW), Turn::Page(2));
         sweep.heard(Some(2));
-        assert_eq!(sweep.turn(&mut joined, 6, NOW), Turn::Alone, "no page shows it");
+        assert_eq!(sweep.turn(&mut took_part, 6, NOW), Turn::Alone, "no page shows it");
     }
 
     #[test]
     fn few_are_asked_for_one_by_one() {
-        assert_eq!(sweep(4).turn(&mut None, 3, NOW), Turn::Alone);
+        assert_eq!(sweep(4).turn(&mut false, 3, NOW), Turn::Alone);
     }
 
     #[test]
     fn who_comes_after_the_pages_waits_for_the_next_ones() {
         let mut sweep = sweep(1);
-        assert_eq!(sweep.turn(&mut None, 1, NOW), Turn::Page(1));
+        assert_eq!(sweep.turn(&mut false, 1, NOW), Turn::Page(1));
         sweep.heard(Some(1));
-        let mut joined = None;
-        assert_eq!(sweep.turn(&mut joined, 1, NOW), Turn::Wait);
+        let mut took_part = false;
+        assert_eq!(sweep.turn(&mut took_part, 1, NOW), Turn::Wait);
         assert_eq!((sweep.holds(NOW), sweep.holds(later(1))), (Some(later(1)), None));
-        assert_eq!(sweep.turn(&mut joined, 1, later(1)), Turn::Page(1));
+        assert_eq!(sweep.turn(&mut took_part, 1, later(1)), Turn::Page(1));
     }
 
     #[test]
     fn a_page_that_hangs_holds_nobody_up() {
         let mut sweep = sweep(1);
-        assert_eq!(sweep.turn(&mut None, 1, NOW), Turn::Page(1));
-        let mut joined = None;
-        assert_eq!(sweep.turn(&mut joined, 1, later(1)), Turn::Wait);
-        assert_eq!(sweep.turn(&mut joined, 1, later(3)), Turn::Alone);
+        assert_eq!(sweep.turn(&mut false, 1, NOW), Turn::Page(1));
+        let mut took_part = false;
+        assert_eq!(sweep.turn(&mut took_part, 1, later(1)), Turn::Wait);
+        assert_eq!(sweep.turn(&mut took_part, 1, later(2)), Turn::Alone);
     }
 
     #[test]
     fn who_was_on_no_page_of_a_sweep_waits_for_no_other() {
         let mut sweep = sweep(1);
-        let mut joined = None;
-        assert_eq!(sweep.turn(&mut joined, 1, NOW), Turn::Page(1));
+        let mut took_part = false;
+        assert_eq!(sweep.turn(&mut took_part, 1, NOW), Turn::Page(1));
         sweep.heard(Some(1));
-        assert_eq!(sweep.turn(&mut joined, 1, later(9)), Turn::Alone);
-        assert_eq!(sweep.turn(&mut None, 1, later(9)), Turn::Page(1), "but others do");
+        assert_eq!(sweep.turn(&mut took_part, 1, later(9)), Turn::Alone);
+        assert_eq!(sweep.turn(&mut false, 1, later(9)), Turn::Page(1), "but others do");
     }
 
     #[test]
     fn a_page_that_told_nothing_is_asked_for_again_by_who_waits() {
         let mut sweep = sweep(4);
-        assert_eq!(sweep.turn(&mut None, 9, NOW), Turn::Page(1));
+        assert_eq!(sweep.turn(&mut false, 9, NOW), Turn::Page(1));
         sweep.heard(None);
-        assert_eq!(sweep.turn(&mut None, 8, NOW), Turn::Page(1));
+        assert_eq!(sweep.turn(&mut false, 8, NOW), Turn::Page(1));
     }
 }
