@@ -91,6 +91,8 @@ mod tests {
         assert!(!pattern("a?").matches("ab"));
         assert!(!pattern("Trial").matches("trial"));
         assert_eq!(Pattern::new("a\0"), None);
+        assert_eq!(pattern("a*"), pattern("a*"));
+        assert_ne!(pattern("a*"), pattern("b*"));
     }
 
     proptest! {

@@ -86,15 +86,9 @@ pub(super) fn time(value: &Value) -> Option<Wall> {
     }
 }
 
-/// Seconds below 10^10, milliseconds from 10^11.
+/// Milliseconds from 10^11, seconds below; those from 10^10 lie beyond the range.
 fn epoch(number: f64) -> Option<Wall> {
-    let micros = if number < 1e10 {
-        number * 1e6
-    } else if number >= 1e11 {
-        number * 1e3
-    } else {
-        return None;
-    };
+    let micros = if number < 1e11 { number * 1e6 } else { number * 1e3 };
     // The cast saturates, and what is out of range is refused.
     within(micros.round() as i64)
 }
@@ -123,4 +117,83 @@ pub(super) fn excerpt(text: &str) -> String {
     let shown: String = text.chars().take(MAX_EXCERPT).collect();
     let more = if shown.len() < text.len() { "…" } else { "" };
     format!("{shown:?}{more}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn neither_null_nor_an_empty_text_tells_anything() {
+        assert_eq!([told(&json!(null)), told(&json!(""))], [None; 2]);
+        assert!(told(&json!("a")).is_some() && told(&json!([])).is_some());
+        assert!(scalar(&json!("")).is_none() && scalar(&json!([])).is_none());
+    }
+
+    #[test]
+    fn a_text_is_a_string_or_a_whole_number() {
+        let read = |value| text(&value).map(Cow::into_owned);
+        assert_eq!(read(json!("a")), Some("a".to_owned()));
+        assert_eq!(read(json!(7)), Some("7".to_owned()));
+        for value in [json!(1.5), json!(""), json!(true), json!(["a"])] {
+            assert_eq!(read(value), None);
+        }
+        assert!(detail(&"a".repeat(MAX_DETAIL).into()).is_some());
+        assert!(detail(&"a".repeat(MAX_DETAIL + 1).into()).is_none());
+    }
+
+    #[test]
+    fn yes_and_no_come_in_three_forms() {
+        for (value, read) in [
+            (json!(true), Some(true)),
+            (json!(false), Some(false)),
+            (json!(1), Some(true)),
+            (json!(0), Some(false)),
+            (json!("True"), Some(true)),
+            (json!("1"), Some(true)),
+            (json!("FALSE"), Some(false)),
+            (json!("0"), Some(false)),
+            (json!(2), None),
+            (json!(-1), None),
+            (json!("yes"), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(flag(&value), read, "{value}");
+        }
+    }
+
+    #[test]
+    fn epoch_seconds_and_milliseconds_are_told_apart_by_their_size() {
+        for (number, read) in [
+            (99_999_999.0, None),
+            (1e8, Some(100_000_000_000_000)),
+            (9_999_999_999.0, Some(9_999_999_999_000_000)),
+            (1e10, None),
+            (99_999_999_999.0, None),
+            (1e11, Some(100_000_000_000_000)),
+            (1_700_000_000_123.0, Some(1_700_000_000_123_000)),
+        ] {
+            assert_eq!(time(&json!(number)), read.map(Wall), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_64_bytes_long_at_most() {
+        let of_length = |length: usize| json!(format!("1700000000.{}", "0".repeat(length - 11)));
+        assert_eq!(time(&of_length(MAX_TIME)), Some(Wall(1_700_000_000_000_000)));
+        assert_eq!(time(&of_length(MAX_TIME + 1)), None);
+    }
+
+    #[test]
+    fn what_was_found_instead_is_told_in_words() {
+        let values =
+            [json!(null), json!(true), json!(1), json!(""), json!("a"), json!([]), json!({})];
+        let words = ["null", "a boolean", "a number", "an empty string", "a string", "a list"];
+        assert_eq!(values.each_ref().map(sort)[..6], words);
+        assert_eq!(sort(&values[6]), "an object");
+        assert_eq!(excerpt(&"x".repeat(MAX_EXCERPT)), format!("{:?}", "x".repeat(MAX_EXCERPT)));
+        assert!(excerpt(&"x".repeat(MAX_EXCERPT + 1)).ends_with("x\"…"));
+    }
 }

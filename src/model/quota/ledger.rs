@@ -59,9 +59,7 @@ impl Ledger {
             }
             self.total += run.count;
             self.cleared = self.cleared.saturating_sub(run.count);
-            // In coarser parts it may have been rounded up beyond those that came after.
-            let before = self.runs.front().map_or(run.before, |first| first.before.min(run.before));
-            self.runs.push_front(Run { before, ..run });
+            self.runs.push_front(run);
         }
     }
 

@@ -287,6 +287,52 @@ fn an_answer_of_the_platforms_last_window_that_comes_late_slows_nothing() {
     assert_eq!(window.poll(at(1100)), Poll::Go);
 }
 
+#[test]
+fn an_answer_of_the_next_window_holds_though_it_was_asked_for_before() {
+    let mut window = Window::new(100, MINUTE);
+    let [older, newer] = [0, 0].map(|now| window.sent(at(now)));
+    window.answered(older, at(100), &says(0, Some(1)));
+    window.answered(newer, at(1500), &says(99, Some(60)));
+    assert_eq!(window.poll(at(1500)), Poll::Go);
+}
+
+/// The platform counts in whole seconds.
+#[test]
+fn windows_whose_ends_lie_a_second_apart_may_be_the_same() {
+    for (reset, waits) in [(3, Duration::from_millis(500)), (4, Duration::ZERO)] {
+        let mut window = Window::new(100, MINUTE);
+        let [older, newer] = [0, 0].map(|now| window.sent(at(now)));
+        window.answered(older, at(1000), &says(0, Some(1)));
+        window.answered(newer, at(1500), &says(99, Some(reset)));
+        assert_eq!(wait(&mut window, at(1500)), waits, "reset in {reset} s");
+    }
+    for (reset, waits) in [(10, SECOND * 10 / 5), (9, SECOND * 11 / 11)] {
+        let mut window = Window::new(100, MINUTE);
+        let [older, newer] = [0, 3000].map(|now| window.sent(at(now)));
+        window.answered(newer, at(3000), &says(10, Some(11)));
+        window.answered(older, at(3000), &says(4, Some(reset)));
+        assert_eq!(wait(&mut window, at(3000)), waits, "reset in {reset} s");
+    }
+}
+
+#[test]
+fn what_the_platform_left_is_left_until_the_renewal_where_it_is_less() {
+    let mut window = Window::new(3, SECOND);
+    ask(&mut window, at(0), Duration::ZERO, &says(2, Some(10)));
+    assert_eq!(window.left(at(2000)), 3, "it was no less than our window had left");
+    ask(&mut window, at(2000), Duration::ZERO, &says(1, Some(10)));
+    assert_eq!(window.left(at(11_999)), 1);
+    assert_eq!(window.left(at(12_000)), 3);
+}
+
+#[test]
+fn a_backlog_that_is_spaced_is_foreseen_so() {
+    let mut window = Window::new(100, MINUTE);
+    ask(&mut window, at(0), Duration::ZERO, &says(3, Some(40)));
+    let clears = [1, 2, 4].map(|backlog| window.time_to_clear(at(0), backlog).as_secs());
+    assert_eq!(clears, [10, 20, 40]);
+}
+
 /// Caught: an answer that had taken seven seconds seemed to tell of the window after that of a newer
 /// one, which told that much less was left (simulator, seed 5358).
 #[test]
