@@ -310,8 +310,8 @@ impl Calls {
     /// are joined in, and their stop goes on as after a restart.
     pub(super) fn check(&self, id: &CallId, stored: &[Loaded]) {
         let Some(mut entry) = self.map.get_mut(id) else { return };
-        entry.unasked = Unasked::default();
-        for stored in stored {
+        let unasked = std::mem::take(&mut entry.unasked);
+        for stored in stored.iter().filter(|stored| unasked.is_news(id, &stored.call.id)) {
             entry.call.version = entry.call.version.max(stored.call.version);
             let context = stored.context.as_deref();
             let restored = Event::Restored { same_boot: stored.same_boot, context };

@@ -289,10 +289,12 @@ impl World {
                 continue;
             };
             let boot = self.clock.boot;
-            let names: Vec<_> = std::mem::take(&mut kept.unasked).names(&kept.call).collect();
-            let stored: Vec<_> =
-                names.iter().filter_map(|name| self.store.find(name, boot)).collect();
-            for Found { call: stored, mut books, same_boot, context } in stored {
+            let unasked = std::mem::take(&mut kept.unasked);
+            let names: Vec<_> = unasked.names(&kept.call).collect();
+            let stored = names.iter().filter_map(|name| self.store.find(name, boot));
+            let news: Vec<_> =
+                stored.filter(|stored| unasked.is_news(&id, &stored.call.id)).collect();
+            for Found { call: stored, mut books, same_boot, context } in news {
                 let Some(daemon) = &mut self.daemon else { continue };
                 let Some(kept) = daemon.calls.get_mut(&id) else { continue };
                 kept.call.version = kept.call.version.max(stored.version);
