@@ -186,7 +186,7 @@ impl Queue {
 
     /// The request leaves. Until it is [`finished`](Self::finished), no other of the same call does.
     pub fn started(&mut self, next: &Next) {
-        self.turn = (self.turn + 1) % TURNS.len();
+        self.turn = self.turn.wrapping_add(1);
         let is_look = match next {
             Next::Call(kind, id) => {
                 self.calls_under_way.insert(id.clone());

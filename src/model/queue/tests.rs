@@ -54,6 +54,38 @@ fn of_any_n_requests_in_a_row_half_are_first_ones_and_a_tenth_look_ups() {
 }
 
 #[test]
+fn a_listing_may_leave_whatever_else_waits_but_not_beside_itself() {
+    let mut queue = Queue::new();
+    assert_eq!(queue.pop_listing(), None);
+    queue.want(Kind::First, Mono(0), id(0));
+    for page in [3, 7] {
+        queue.want_listing(page, Mono(0));
+    }
+    assert_eq!(queue.listings(), 2);
+    queue.started(&Next::Listing(3));
+    let next = queue.pop_listing();
+    assert_eq!((&next, queue.listings()), (&Some(Next::Listing(7)), 1));
+    assert_eq!(queue.pop_listing(), None, "it is under way");
+    queue.finished(&Next::Listing(3));
+    assert_eq!((queue.pop_listing(), queue.listings()), (Some(Next::Listing(3)), 0));
+}
+
+#[test]
+fn stops_past_their_deadline_are_counted_first_ones_and_repeats() {
+    let mut queue = Queue::new();
+    for (n, kind, due) in [
+        (0, Kind::First, 1),
+        (1, Kind::First, 2),
+        (2, Kind::First, 3),
+        (3, Kind::Repeat, 2),
+        (4, Kind::Confirm, 1),
+    ] {
+        queue.want(kind, Mono(due), id(n));
+    }
+    assert_eq!([1, 2, 3].map(|now| queue.overdue(Mono(now))), [1, 3, 4]);
+}
+
+#[test]
 fn confirmations_come_first_of_the_look_ups_yet_starve_no_listing() {
     let sent = trace(&Kind::ALL, Share::Tenth, 1000);
     let looks: Vec<_> = sent.into_iter().filter(|k| !k.is_some_and(Kind::is_stop)).collect();
