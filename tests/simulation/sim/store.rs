@@ -426,10 +426,11 @@ impl World {
             return self.repeat_hook(hook);
         }
         self.truth.is_told.insert(hook.call);
-        if let Some(agent) = &hook.heard.agent {
+        let call = &self.calls[hook.call];
+        // One that is not the call's own is forgotten once the platform has named that.
+        if let Some(agent) = hook.heard.agent.as_ref().filter(|agent| **agent == call.agent) {
             self.truth.known_agents.entry(agent.clone()).or_insert(self.time);
         }
-        let call = &self.calls[hook.call];
         let (id, sid, kind) = (call.id.clone(), call.sid.clone(), hook.heard.kind);
         if !self.store.holds(&id, &sid, kind) {
             let seen = format!("{id} {kind}");
