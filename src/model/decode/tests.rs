@@ -248,6 +248,16 @@ fn a_pointer_leads_below_its_first_name_alone() {
     assert_eq!(pointer.below("data"), None);
 }
 
+#[test]
+fn an_item_of_a_list_is_named_by_its_index() {
+    let root = json!({"list": ["a", "b"]});
+    let find = |text: &str| Pointer::parse(text).unwrap().find(&root).cloned();
+    assert_eq!((find("/list/0"), find("/list/1")), (Some("a".into()), Some("b".into())));
+    for none in ["/list/2", "/list/00", "/list/01", "/list/+1", "/list/-", "/list/", "/list/x"] {
+        assert_eq!(find(none), None, "{none}");
+    }
+}
+
 fn anything() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         Just(STARTED.to_owned()),

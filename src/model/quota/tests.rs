@@ -211,6 +211,33 @@ fn a_probe_no_longer_wanted_leaves_its_place_to_the_next() {
 }
 
 #[test]
+fn a_request_is_settled_by_what_became_of_it() {
+    let settled = |failure: Option<Failure>| {
+        let mut window = Window::new(2, SECOND);
+        let [refused, other] = [0, 0].map(|now| window.sent(at(now)));
+        window.refused(refused, at(0), None);
+        window.unsent(other);
+        let probe = window.sent(at(5000));
+        window.settle(probe, failure.as_ref(), &QUIET, at(5500));
+        assert_eq!(window.left(at(5500)), 1, "it counts");
+        window.paused().map(|until| until.since(at(5500)).as_secs())
+    };
+    for answered in [
+        None,
+        Some(Failure::Unauthorized { status: 401 }),
+        Some(Failure::Misdirected { status: 302 }),
+        Some(Failure::ServerError { status: 500 }),
+    ] {
+        assert_eq!(settled(answered.clone()), None, "{answered:?} ends the pause");
+    }
+    assert_eq!(settled(Some(Failure::RateLimited { pause: Some(7 * SECOND) })), Some(7));
+    assert_eq!(settled(Some(Failure::RateLimited { pause: None })), Some(10), "doubled");
+    for lost in [Failure::Timeout, Failure::Cut, Failure::Network] {
+        assert_eq!(settled(Some(lost)), Some(5), "nothing is known");
+    }
+}
+
+#[test]
 fn another_request_that_never_left_leaves_the_probe_alone() {
     let mut window = Window::new(9, SECOND);
     let [refused, other] = [0, 0].map(|now| window.sent(at(now)));
