@@ -82,7 +82,10 @@ impl World {
             }
             return self.repeat_hook(hook);
         }
-        if hook.heard.kind.ends_call() && !self.calls[hook.call].is_over(self.time) {
+        let call = &self.calls[hook.call];
+        // An end that was none may come so late that the call is over by then.
+        let is_before_the_end = hook.heard.time.is_some_and(|told| told < wall(call.ends));
+        if hook.heard.kind.ends_call() && (!call.is_over(self.time) || is_before_the_end) {
             self.truth.lies_about(hook.call);
         }
         self.ingest(hook);
