@@ -360,6 +360,15 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_is_heard_of_by_webhook_alone() {
+        let mut scene = Scene::called("call");
+        scene.shown_by_listing(Status::Answered);
+        assert_eq!(heard_agent(&scene.call), None, "a row alone told it");
+        scene.hear(EventKind::Connected);
+        assert_eq!(heard_agent(&scene.call), scene.agent.as_ref());
+    }
+
+    #[test]
     fn passes_follow_each_other_sooner_while_webhooks_fail() {
         let seconds = Duration::from_secs;
         assert_eq!(pause(seconds(60), Share::Half), seconds(15));
