@@ -8,7 +8,7 @@ use callwarden::model::{
     time::Mono,
 };
 
-use super::{SECOND, Time, scenario::Fault, world::World};
+use super::{MINUTE, SECOND, Time, scenario::Fault, world::World};
 
 /// The platform's own window: fixed, and shared with others who take of it evenly.
 #[derive(Clone, Debug)]
@@ -114,11 +114,9 @@ impl World {
         let is_sure = daemon.life == 1 && !self.scenario.has(Fault::Requota);
         if is_sure && left.remaining as usize + ours < most as usize {
             let Left { remaining, renewed, .. } = left;
-            daemon.allowances.push(Allowance {
-                until: renewed,
-                left: remaining + 1,
-                told: self.time,
-            });
+            // No hint of the platform's holds any longer.
+            let until = renewed.min(self.time + 5 * MINUTE);
+            daemon.allowances.push(Allowance { until, left: remaining + 1, told: self.time });
             self.record.sometimes("the platform left us less than we thought");
         }
     }
