@@ -322,3 +322,6 @@ pub(super) fn database(url: &str, env: &dyn Env) -> Result<Database, Mistake> {
     };
     Ok(Database::Sqlite(path))
 }
+
+#[cfg(test)]
+mod tests;
