@@ -222,3 +222,6 @@ fn on_rotation(list: &mut List, config: &Config) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

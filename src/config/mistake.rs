@@ -210,3 +210,28 @@ fn listed<S: AsRef<str>>(names: &[S]) -> String {
         Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(kind: io::ErrorKind) -> io::Error {
+        kind.into()
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_mended_by_why_it_cannot() {
+        let path = Path::new("/etc/cw.toml");
+        let of_the_file = |kind| Mistake::Unreadable(error(kind)).mend(path).unwrap();
+        let of_a_secret = |kind| {
+            let source = SecretSource::File("/etc/token".into());
+            secret_mend(&source, &SecretError::File { path: path.into(), source: error(kind) })
+        };
+        let reads = "let the user that callwarden runs as read it";
+        assert!(of_the_file(io::ErrorKind::PermissionDenied).starts_with(reads));
+        assert!(of_the_file(io::ErrorKind::NotFound).contains("callwarden init > /etc/cw.toml"));
+        assert!(of_the_file(io::ErrorKind::IsADirectory).starts_with("name a file"));
+        assert!(of_a_secret(io::ErrorKind::PermissionDenied).starts_with(reads));
+        assert!(of_a_secret(io::ErrorKind::NotFound).starts_with("write the secret into"));
+    }
+}
