@@ -283,3 +283,6 @@ impl TlsError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,9 @@ impl Config {
     #[must_use]
     pub fn config_hash(&self) -> u64 {
         let digest = Sha256::digest(self.origin.source.text.as_bytes());
-        digest.iter().take(6).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+        let mut bytes = [0; 8];
+        bytes[2..].copy_from_slice(&digest[..6]);
+        u64::from_be_bytes(bytes)
     }
 
     /// The certificate and key that `server.tls` names, as they are now; `None` without that key.

@@ -129,6 +129,31 @@ fn keys_of_the_next_version_are_read_once_they_are_let_in() {
 }
 
 #[test]
+fn the_hash_is_the_first_48_bits_of_the_files_sha_256() {
+    let digest = "8bacc192a9da";
+    let hash = u64::from_str_radix(digest, 16).unwrap();
+    assert_eq!(read(LEAST).config_hash(), hash, "{:012x}", read(LEAST).config_hash());
+}
+
+#[test]
+fn calls_may_be_named_by_either_field_alone() {
+    for field in ["call_id", "sid"] {
+        let config = read(&format!("{LEAST}[webhook.fields]\n{field} = []\n"));
+        let fields = &config.webhook.fields;
+        assert!(fields.of(Field::CallId).is_empty() != fields.of(Field::Sid).is_empty());
+    }
+}
+
+#[test]
+fn quotas_are_printed_as_they_are_written() {
+    for quota in ["7/s", "7/min", "7/h"] {
+        let config =
+            read(&LEAST.replace("[webhook]", &format!("requests = \"{quota}\"\n[webhook]")));
+        assert_eq!(config.platform.requests.to_string(), quota);
+    }
+}
+
+#[test]
 fn a_relative_store_lies_in_the_state_directory() {
     let env = BTreeMap::from([("STATE_DIRECTORY".to_owned(), "/var/lib/cw:/other".to_owned())]);
     let text = format!("{LEAST}\n[store]\nurl = \"sqlite:calls.db\"");

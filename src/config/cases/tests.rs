@@ -26,6 +26,16 @@ fn expecting(expect: &str) -> String {
 }
 
 #[test]
+fn no_deadline_may_be_expected() {
+    let expected = |deadline: &str| {
+        let cases = read(&expecting(&format!("{{ deadline = \"{deadline}\" }}"))).unwrap();
+        cases[0].expect.deadline.clone()
+    };
+    assert_eq!(expected("").as_deref(), Some(""));
+    assert_eq!(expected("90s").as_deref(), Some("1m 30s"));
+}
+
+#[test]
 fn all_mistakes_of_a_file_are_told_at_once() {
     let text = r#"[[case]]
 name = "voicemail"
