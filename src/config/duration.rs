@@ -124,6 +124,22 @@ mod tests {
         assert!(parsed("5M").unwrap_err().contains("5m"));
     }
 
+    #[test]
+    fn no_duration_has_more_than_fifteen_digits() {
+        assert_eq!(parsed("00000000000005s"), Ok(5 * SECOND));
+        assert_eq!(parsed("000000000000005s"), Ok(5 * SECOND));
+        assert!(parsed("0000000000000005s").is_err());
+        assert!(parsed("18446744073709551615s 1000ms").is_err());
+    }
+
+    #[test]
+    fn a_past_instant_is_told_by_itself_or_by_how_long_ago_it_was() {
+        let now = Wall(1_700_000_000_000_000);
+        assert_eq!(since("5m", now), Some(now.before(5 * MINUTE)));
+        assert_eq!(since("2023-11-14T22:13:20Z", Wall(0)), Some(now));
+        assert_eq!(since("yesterday", now), None);
+    }
+
     proptest! {
         #[test]
         fn what_is_shown_is_read_as_the_same(span in 0_u64..40 * 86_400, nanos in 0_u32..1_000_000_000) {

@@ -31,3 +31,16 @@ impl Env for BTreeMap<String, String> {
         self.get(name).cloned().ok_or(VarError::NotPresent)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_has_the_environment_that_it_was_started_with() {
+        // Cargo sets it, and tells it to the compiler too.
+        let folder = ProcessEnv.var("CARGO_MANIFEST_DIR");
+        assert_eq!(folder.as_deref(), Ok(env!("CARGO_MANIFEST_DIR")));
+        assert_eq!(ProcessEnv.var("CALLWARDEN_IS_NOT_SET"), Err(VarError::NotPresent));
+    }
+}

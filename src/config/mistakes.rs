@@ -250,6 +250,34 @@ fn an_error_in_one_line_has_it_all() {
     let error = errors.iter().next().unwrap();
     assert_eq!((error.line(), error.column(), error.key()), (Some(2), Some(1), "server.lisen"));
     insta::assert_snapshot!(error.to_string());
+    let text = with("server", "  lisen = \"127.0.0.1:8080\"");
+    let errors = parse(path, text, &env()).unwrap_err();
+    assert_eq!(errors.iter().next().unwrap().column(), Some(3));
+}
+
+#[test]
+fn an_error_of_somebody_else_s_is_told_as_the_cause() {
+    use std::error::Error as _;
+
+    let cause = |text: String| {
+        let config = parse(Path::new("callwarden.toml"), text, &env());
+        let errors = config.and_then(|config| config.check_secrets(&env())).unwrap_err();
+        errors.iter().next().unwrap().source().map(ToString::to_string)
+    };
+    let unset = cause(instead("token", "token = { env = \"NOT_SET\" }"));
+    assert!(unset.unwrap().contains("NOT_SET"));
+    assert_eq!(cause(instead("total", "")), None);
+    let errors = load(Path::new("/nowhere/callwarden.toml"), &env()).unwrap_err();
+    assert!(errors.iter().next().unwrap().source().is_some());
+}
+
+/// Somebody may have written a secret into it.
+#[test]
+fn the_text_of_a_file_is_not_shown_in_debug_output() {
+    let path = Path::new("callwarden.toml");
+    let config = parse(path, format!("# hunter2\n{GOOD}"), &env()).unwrap();
+    let shown = format!("{config:?}");
+    assert!(shown.contains("callwarden.toml") && !shown.contains("hunter2"), "{shown}");
 }
 
 #[test]

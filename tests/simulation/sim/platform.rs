@@ -11,6 +11,7 @@ use callwarden::model::{
 
 use super::{
     SECOND, Time,
+    account::Left,
     daemon::Ask,
     life::TrueCall,
     scenario::Fault,
@@ -37,6 +38,14 @@ enum What {
 pub(super) enum Brought {
     EndCall(Answer),
     Page(Result<Page, Failure>),
+}
+
+/// What comes back of it.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) brought: Brought,
+    /// When the platform answered and what it had left, if that came through.
+    pub(super) answered: Option<(Time, Option<Left>)>,
 }
 
 /// How long we wait for an answer.
@@ -68,8 +77,8 @@ impl World {
     /// Carries a request to the platform.
     pub(super) fn carry(&mut self, life: u64, number: u64, wire: Wire) {
         if self.strikes(Fault::Unreachable) {
-            let brought = Box::new((wire.fails(Failure::Network), None));
-            return self.expect_in(1_000, Coming::Answer(life, number, brought));
+            let reply = Reply { brought: wire.fails(Failure::Network), answered: None };
+            return self.expect_in(1_000, Coming::Answer(life, number, Box::new(reply)));
         }
         let takes = self.rng.i64(1_000..200_000);
         self.expect_in(takes, Coming::Arrives(life, number, Box::new(wire)));
@@ -112,14 +121,15 @@ impl World {
         if self.strikes(Fault::SlowAnswer) {
             takes = self.rng.i64(0..2 * TIMEOUT);
         }
-        let (takes, brought) = if takes >= TIMEOUT {
-            (TIMEOUT, (wire.fails(Failure::Timeout), None))
+        let (takes, brought, answered) = if takes >= TIMEOUT {
+            (TIMEOUT, wire.fails(Failure::Timeout), None)
         } else if self.strikes(Fault::LostAnswer) {
-            (takes, (wire.fails(Failure::Cut), None))
+            (takes, wire.fails(Failure::Cut), None)
         } else {
-            (takes, (brought, Some((self.time, left))))
+            (takes, brought, Some((self.time, left)))
         };
-        self.expect_in(takes, Coming::Answer(life, number, Box::new(brought)));
+        let reply = Reply { brought, answered };
+        self.expect_in(takes, Coming::Answer(life, number, Box::new(reply)));
     }
 
     /// What the platform answers without looking at the call.

@@ -15,13 +15,13 @@ use callwarden::model::{
 };
 
 use super::{
-    SECOND, Time,
+    SECOND,
     account::Left,
     daemon::{Ask, RECONCILE, Sent},
     laws,
     life::wall,
     listing::Leave,
-    platform::{Brought, Wire},
+    platform::{Brought, Reply, Wire},
     world::{Coming, World},
 };
 
@@ -238,12 +238,8 @@ impl World {
     }
 
     /// An answer came, or will not come any more.
-    pub(super) fn answered(
-        &mut self,
-        number: u64,
-        brought: Brought,
-        answered: Option<(Time, Option<Left>)>,
-    ) {
+    pub(super) fn answered(&mut self, number: u64, reply: Reply) {
+        let Reply { brought, answered } = reply;
         let now = self.now();
         let Some(daemon) = &mut self.daemon else { return };
         let Some(Sent { slot, token_changed, left: sent, ask }) = daemon.under_way.remove(&number)

@@ -16,12 +16,11 @@ use fastrand::Rng;
 
 use super::{
     MINUTE, Report, SECOND, Shape, Time,
-    account::Left,
     clock::Clock,
     daemon::Daemon,
     laws,
     life::{TrueCall, agent},
-    platform::{Brought, Wire},
+    platform::{Reply, Wire},
     post::Hook,
     record::Record,
     scenario::{Fault, Scenario},
@@ -36,8 +35,7 @@ pub(super) enum Coming {
     Ends(usize),
     Hook(Box<Hook>),
     Arrives(u64, u64, Box<Wire>),
-    /// With when the platform answered and what it had left, if that came through.
-    Answer(u64, u64, Box<(Brought, Option<(Time, Option<Left>)>)>),
+    Answer(u64, u64, Box<Reply>),
     Committed(u64),
     Turn(u64),
     Tick(u64),
@@ -241,9 +239,8 @@ impl World {
             }
             Coming::Hook(hook) => self.deliver(*hook),
             Coming::Arrives(life, number, wire) => self.arrives(life, number, &wire),
-            Coming::Answer(life, number, brought) if self.lives_on(life) => {
-                let (brought, answered) = *brought;
-                self.answered(number, brought, answered);
+            Coming::Answer(life, number, reply) if self.lives_on(life) => {
+                self.answered(number, *reply);
             }
             Coming::Committed(life) if self.lives_on(life) => self.committed(),
             Coming::Turn(life) if self.lives_on(life) => {
