@@ -145,6 +145,37 @@ fn calls_may_be_named_by_either_field_alone() {
 }
 
 #[test]
+fn rules_ask_for_every_field() {
+    use crate::model::rule::Subject;
+
+    for (field, subject) in [
+        ("agent", Subject::Agent),
+        ("campaign", Subject::Campaign),
+        ("to", Subject::To),
+        ("from", Subject::From),
+        ("direction", Subject::Direction),
+    ] {
+        let rule = format!("[[rule]]\nname = \"it\"\nwhen = {{ {field} = \"a*\" }}");
+        let config = read(&format!("{LEAST}{rule}"));
+        assert_eq!(config.policy().rules.iter().next().unwrap().when[0].subject, subject);
+    }
+}
+
+#[test]
+fn a_time_of_day_has_two_digits_a_colon_and_two_digits() {
+    let text = |time: &str| {
+        format!("{LEAST}until = {{ time = \"{time}\", timezone = \"Europe/Berlin\" }}\n")
+    };
+    let is_read = |time: &str| parse(Path::new("c"), text(time), &nothing()).is_ok();
+    for time in ["00:00", "08:05", "23:59"] {
+        assert!(is_read(time), "{time}");
+    }
+    for time in ["1:30", "08:5", "+1:30", "0800", "24:00", "23:60", "1a:30", "008:30", ""] {
+        assert!(!is_read(time), "{time}");
+    }
+}
+
+#[test]
 fn quotas_are_printed_as_they_are_written() {
     for quota in ["7/s", "7/min", "7/h"] {
         let config =
