@@ -188,6 +188,31 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_of_several_lines_has_breaks_and_tabs_and_nothing_odder() {
+        let source = SecretSource::Env("S".into());
+        let read = |text: &str| source.read_pem(&env("S", text));
+        let text = "-----BEGIN-----\r\n\tabc\n-----END-----";
+        assert_eq!(read(&format!("{text}\n")).unwrap().expose(), text);
+        assert!(matches!(read("0123456789\u{7}abcdef"), Err(SecretError::Control)));
+    }
+
+    #[test]
+    fn a_file_may_be_as_long_as_a_secret_and_is_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let source = SecretSource::File(path.clone());
+        let read = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            source.read(&BTreeMap::new())
+        };
+        assert!(read(&[b'a'; Secret::MIN_BYTES]).is_ok());
+        assert!(read(&[b'a'; Secret::MAX_BYTES]).is_ok());
+        let longer = read(&[b'a'; Secret::MAX_BYTES + 1]);
+        assert!(matches!(longer, Err(SecretError::TooLong)));
+        assert!(matches!(read(&[0xff; 20]), Err(SecretError::NotText)));
+    }
+
+    #[test]
     fn a_value_is_never_shown() {
         let secret = SecretSource::Env("S".into()).read(&env("S", "0123456789abcdef")).unwrap();
         assert!(!format!("{secret:?}").contains("0123"));
