@@ -176,6 +176,31 @@ fn a_time_of_day_has_two_digits_a_colon_and_two_digits() {
 }
 
 #[test]
+fn times_of_enforcement_have_bounds() {
+    let is_read = |lines: &str| {
+        let text = format!("{LEAST}[enforcement]\n{lines}\n");
+        parse(Path::new("c"), text, &nothing()).is_ok()
+    };
+    for (confirm_within, give_up_after, reads) in [
+        ("100ms", "200ms", true),
+        ("99ms", "200ms", false),
+        ("1d", "30d", true),
+        ("1d 1s", "30d", false),
+        ("1d", "30d 1s", false),
+        ("200ms", "200ms", false),
+    ] {
+        let lines =
+            format!("confirm_within = \"{confirm_within}\"\ngive_up_after = \"{give_up_after}\"");
+        assert_eq!(is_read(&lines), reads, "{lines}");
+    }
+    for (every, reads) in
+        [("0s", true), ("99ms", false), ("100ms", true), ("1d", true), ("1d 1s", false)]
+    {
+        assert_eq!(is_read(&format!("reconcile_every = \"{every}\"")), reads, "{every}");
+    }
+}
+
+#[test]
 fn quotas_are_printed_as_they_are_written() {
     for quota in ["7/s", "7/min", "7/h"] {
         let config =
