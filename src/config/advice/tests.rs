@@ -1,9 +1,12 @@
 //! What is advised, and what is not, just beside it.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
+
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use tempfile::TempDir;
 
 use super::*;
-use crate::config::parse;
+use crate::{config::parse, model::time::Wall};
 
 /// The keys advised about, of a config with these lines in its sections, where so many files may be
 /// open.
@@ -86,4 +89,73 @@ fn a_second_secret_is_another_one() {
         assert_eq!(has(&keys("", &webhook, TOTAL, 9_999), "webhook.previous_secret"), is_advised);
     }
     assert!(!has(&keys("", HEADER, TOTAL, 9_999), "webhook.previous_secret"));
+}
+
+#[test]
+fn a_calls_own_limit_may_be_as_long_as_any_and_not_shorter() {
+    for (at_most, is_advised) in [("29m", true), ("30m", false), ("31m", false)] {
+        let rule = format!(
+            "[[rule]]\nname = \"it\"\nwhen = {{ agent = \"a\" }}\n\
+             override = {{ field = \"/context/max\", at_most = \"{at_most}\" }}"
+        );
+        let keys = keys("", SECRET, &format!("{TOTAL}\n{rule}"), 9_999);
+        let of_rule = keys.iter().any(|key| key.ends_with(".override.at_most"));
+        assert_eq!(of_rule, is_advised, "{at_most}: {keys:?}");
+    }
+}
+
+#[test]
+fn a_quota_that_ends_as_many_calls_as_there_may_be_is_enough() {
+    // A hundred a minute are three thousand in half an hour.
+    for (most, is_advised) in [(2_999, false), (3_000, false), (3_001, true)] {
+        let keys = keys(&format!("max_calls = {most}"), SECRET, TOTAL, 9_999);
+        assert_eq!(has(&keys, "platform.requests"), is_advised, "{most}");
+    }
+}
+
+/// Advice on a certificate for `warden.example` that holds for the hundred days from 2026-01-01.
+fn on_certificate_at(now: Wall, host: &str) -> Vec<String> {
+    let folder = TempDir::new().unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["warden.example".to_owned()]).unwrap();
+    params.not_before = date_time_ymd(2026, 1, 1);
+    params.not_after = date_time_ymd(2026, 4, 11);
+    let (certificate, private) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    fs::write(&certificate, params.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(&private, key.serialize_pem()).unwrap();
+    let text = format!(
+        "[server]\npublic_url = \"https://{host}\"\n\
+         tls = {{ certificate = {certificate:?}, key = {{ file = {private:?} }} }}\n\
+         [platform]\ntoken = {{ file = \"t\" }}\n[webhook]\n{SECRET}\n[limits]\n{TOTAL}\n"
+    );
+    let config = parse(Path::new("c"), text, &BTreeMap::new()).unwrap();
+    let identity = config.identity(&BTreeMap::<String, String>::new()).unwrap().unwrap();
+    on_certificate(&config, &identity, now).into_iter().map(|advice| advice.found).collect()
+}
+
+#[test]
+fn a_certificate_is_renewed_before_a_tenth_of_its_time_is_left() {
+    let at = |text: &str| Wall(text.parse::<jiff::Timestamp>().unwrap().as_microsecond());
+    let (from, until) = (at("2026-01-01T00:00:00Z"), at("2026-04-11T00:00:00Z"));
+    let (second, tenth) = (Duration::from_secs(1), Duration::from_secs(10 * 86_400));
+    for (now, found) in [
+        (from.before(second), Some("does not hold before")),
+        (from, None),
+        (until.before(tenth), None),
+        (until.before(tenth).after(second), Some("it expires at")),
+        (until, Some("it expires at")),
+        (until.after(second), Some("it expired at")),
+    ] {
+        let told = on_certificate_at(now, "warden.example");
+        assert_eq!(told.len(), usize::from(found.is_some()), "{now}: {told:?}");
+        assert!(told.iter().all(|told| told.contains(found.unwrap())), "{now}: {told:?}");
+    }
+}
+
+#[test]
+fn a_certificate_is_for_the_host_that_the_platform_calls() {
+    let now = Wall("2026-02-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().as_microsecond());
+    assert_eq!(on_certificate_at(now, "warden.example"), [""; 0]);
+    let told = on_certificate_at(now, "other.example");
+    assert!(told[0].starts_with("it is not for other.example"), "{told:?}");
 }
