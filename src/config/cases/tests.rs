@@ -4,9 +4,10 @@
 use serde_json::json;
 
 use super::*;
+use crate::config::parse_cases;
 
 fn read(text: &str) -> Result<Vec<Case>, ConfigErrors> {
-    parse(Path::new("cases.toml"), text.to_owned())
+    parse_cases(Path::new("cases.toml"), text.to_owned())
 }
 
 fn mistakes(text: &str) -> String {
