@@ -259,14 +259,14 @@ impl World {
     fn all_is_well_again(&mut self, vitals: &Vitals, health: &Health) {
         const FORGETS: Time = 10 * MINUTE;
         let waits = micros(CONVERGES) + FORGETS;
-        if self.time <= self.scenario.healed + waits {
+        let healed = self.scenario.nothing_holds_back();
+        if self.time <= healed + waits {
             return;
         }
         // A listing may show a call that has just rung before its webhook comes; and webhooks of
         // before are under way for minutes, with all their tries.
         let lately = self.time - waits - FORGETS;
-        let is_told_late =
-            self.scenario.healed > lately || self.calls.iter().any(|call| call.rings > lately);
+        let is_told_late = healed > lately || self.calls.iter().any(|call| call.rings > lately);
         // A quota may be too small for listings as frequent as that, which is the trouble told.
         let every = self.scenario.reconcile_every;
         let takes_long = self.scenario.time_for_a_pass() > 2 * every + Duration::from_secs(60);

@@ -237,6 +237,12 @@ impl Scenario {
         self.chances[fault as usize]
     }
 
+    /// When all is well, and nothing that the platform said before holds requests back: a shared
+    /// account has them wait for five minutes at most.
+    pub(super) fn nothing_holds_back(&self) -> Time {
+        self.healed + if self.account.is_some() { 5 * MINUTE } else { 0 }
+    }
+
     /// How long a listing takes at its usual share of a quota, whichever is in force.
     pub(crate) fn time_for_a_pass(&self) -> Duration {
         let pages = STATUSES.len() + self.calls.div_ceil(self.per_page);

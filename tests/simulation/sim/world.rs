@@ -289,10 +289,11 @@ impl World {
         let awake = self.clock.now(self.awake_since).mono;
         laws::of_the_books(daemon, now, awake, &mut self.record);
         let waits = (self.scenario.reconcile_every + self.scenario.time_for_a_pass()) * 2;
-        let healed_mono = self.clock.now(self.scenario.healed).mono;
+        let healed = self.scenario.nothing_holds_back();
+        let healed_mono = self.clock.now(healed).mono;
         let promise = laws::Promise {
             time: self.time,
-            healed: self.scenario.healed,
+            healed,
             now,
             healed_mono,
             waits,
