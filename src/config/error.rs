@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn a_place_shows_its_line_alone_without_what_is_hidden() {
         let text = "one\ntwo = 2\r\nthree".to_owned();
-        let source = Source { path: "c".into(), text, hidden: vec![10..11] };
+        let source = Source { path: "c".into(), text, hidden: Vec::from([10..11, 17..18]) };
         let Place { line, column, text, range } = Place::of(&source, 4..7);
         assert_eq!((line, column, text.as_str(), range), (2, 1, "two = *", 0..3));
     }

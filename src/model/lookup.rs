@@ -81,6 +81,8 @@ pub struct Lookup {
     sid: Option<CallId>,
     agent: Option<AgentId>,
     direction: Option<Box<str>>,
+    to: Option<Box<str>>,
+    from: Option<Box<str>>,
     /// When a call under another id must have begun to be this one; `None` if the platform has shown
     /// this one under its own.
     began: Option<RangeInclusive<Wall>>,
@@ -136,6 +138,8 @@ impl Lookup {
             sid: facts.sid().cloned(),
             agent: facts.agent().cloned(),
             direction: facts.direction().map(Into::into),
+            to: facts.to().map(Into::into),
+            from: facts.from().map(Into::into),
             began: (!call.was_listed()).then(|| began(call)),
             batch,
             took_part: false,
@@ -236,8 +240,13 @@ impl Lookup {
         let same_start =
             self.began.as_ref().zip(row.started_at).is_some_and(|(began, at)| began.contains(&at));
         let is_another = differs(self.sid.as_ref(), row.sid.as_ref())
-            || differs(self.direction.as_deref(), row.direction.as_deref());
+            || differs(self.direction.as_deref(), row.direction.as_deref())
+            || differs(self.to.as_deref(), row.to.as_deref())
+            || differs(self.from.as_deref(), row.from.as_deref());
+        // Which number is the other party's is not known then; many call ours at once.
+        let same_party = self.direction.is_some() || (self.from.is_some() && self.from == row.from);
         same_agent
+            && same_party
             && same_start
             && !is_another
             && !row.status.is_over()

@@ -4,6 +4,7 @@ mod steps;
 
 use super::{
     super::{
+        change::Event,
         event::EventKind,
         facts::Facts,
         policy::Limits,
@@ -12,8 +13,14 @@ use super::{
     *,
 };
 
+/// A call that we make.
 fn scene() -> Scene {
-    Scene::new(Limits { total: Some(seconds(60)), ..Limits::default() })
+    let mut scene = Scene::called("call");
+    let mut heard = scene.heard(EventKind::Started, None);
+    (heard.agent, heard.details.direction) = (None, Some("outbound".into()));
+    let told = Facts::of_details(&heard, scene.now.wall, scene.now.wall);
+    scene.call.facts = scene.call.facts.clone().join(told);
+    scene
 }
 
 /// The call that the agent has on that number, under another id than ours.
@@ -90,6 +97,31 @@ fn the_next_call_of_the_same_number_is_not_ours() {
     assert!(is_taken(&scene, theirs.clone()), "it tells neither");
     scene.shown_by_listing(Status::Ringing);
     assert!(!is_taken(&scene, theirs), "the platform has shown ours under its own id");
+}
+
+/// Caught: nobody had told the direction of a call to our number, the active calls of that number
+/// were asked for, and the stop of the call, which was over, ended another caller's (simulator, seed
+/// 3019829660).
+#[test]
+fn another_caller_s_call_of_our_number_is_not_ours() {
+    for direction in [None, Some("inbound")] {
+        let mut scene = Scene::called("call");
+        let mut heard = scene.heard(EventKind::Started, None);
+        heard.details.direction = direction.map(Into::into);
+        (heard.details.to, heard.details.from) = (Some("+1555".into()), Some("+2".into()));
+        scene.apply(&Event::Heard(&heard));
+        let began = scene.now.wall;
+        let theirs = |to: &str, from: Option<&str>| Row {
+            to: Some(to.into()),
+            from: from.map(Into::into),
+            ..other("agent", Status::Answered, began)
+        };
+        assert!(is_taken(&scene, theirs("+1555", Some("+2"))), "{direction:?}");
+        assert!(!is_taken(&scene, theirs("+1555", Some("+3"))), "{direction:?}");
+        assert!(!is_taken(&scene, theirs("+1556", Some("+2"))), "{direction:?}");
+        // The active calls of a caller's number are the caller's.
+        assert_eq!(is_taken(&scene, theirs("+1555", None)), direction.is_some());
+    }
 }
 
 /// Or any call that rings when an old event arrives would be taken for the one that it tells of.
