@@ -89,7 +89,7 @@ pub struct Queue {
     listings: BTreeMap<u8, Mono>,
     calls_under_way: HashSet<CallId>,
     listings_under_way: HashSet<u8>,
-    /// How many requests have left, modulo the pattern.
+    /// How many requests have left: whose turn it is repeats with [`TURNS`].
     turn: usize,
     /// How many look-ups and listings have left.
     looks: usize,

@@ -50,6 +50,7 @@ pub enum Poll {
 pub struct Slot {
     /// In the order in which requests were let go.
     number: u64,
+    /// When it was let go.
     sent: Mono,
     /// How many requests had left our window by then.
     cleared: u64,

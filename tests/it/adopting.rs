@@ -10,6 +10,7 @@ use toml::Value;
 use crate::{
     harness::{Daemon, Platform},
     operating::send,
+    reconciling::passes,
     seen::{self, SECOND, listed, silent, unlisted},
 };
 
@@ -76,8 +77,7 @@ async fn a_listed_call_is_the_one_that_the_store_has_under_its_sid() {
     let config = listed(&sim).set("limits.total", "1s");
     let daemon = Daemon::start_in(daemon.stop().await, config).await;
     daemon.until("a listing shows it", async || daemon.call(&call).await["id"] == *call).await;
-    let passes = "callwarden_reconcile_total{result=\"complete\"}";
-    daemon.until("it listed", async || daemon.metrics().await.value(passes) >= 2.0).await;
+    daemon.until("it listed", async || passes(&daemon).await >= 2.0).await;
     assert_eq!(daemon.call(&call).await["state"], "released");
     assert_eq!(daemon.metrics().await.value(ADOPTED), 0.0);
     assert!(seen::accepted(&sim).is_empty(), "it was let go");

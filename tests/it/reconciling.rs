@@ -10,7 +10,8 @@ use crate::{
 const COMPLETE: &str = "callwarden_reconcile_total{result=\"complete\"}";
 const ADOPTED: &str = "callwarden_calls_adopted_total";
 
-async fn passes(daemon: &Daemon) -> f64 {
+/// How many passes over the list are complete.
+pub(crate) async fn passes(daemon: &Daemon) -> f64 {
     daemon.metrics().await.value(COMPLETE)
 }
 

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::{
     harness::{Daemon, Platform},
+    reconciling::passes,
     seen::{self, accepted, listed, requests, silent, talking, unlisted},
 };
 
@@ -81,8 +82,7 @@ async fn a_row_that_changed_30_s_after_the_end_brings_a_call_back_at_once() {
         // One pass at the start, and no second one.
         let once = listed(&sim).set("enforcement.reconcile_every", "1h");
         let daemon = Daemon::start_in(home, once).await;
-        let passes = "callwarden_reconcile_total{result=\"complete\"}";
-        daemon.until("it listed", async || daemon.metrics().await.value(passes) == 1.0).await;
+        daemon.until("it listed", async || passes(&daemon).await == 1.0).await;
         let reopened = daemon.metrics().await.value(REOPENED);
         assert_eq!(reopened, f64::from(u8::from(comes_back)), "ended {ended_ago} s ago");
         assert_eq!(daemon.call(&call).await["outcome"].is_null(), comes_back);

@@ -32,6 +32,17 @@ fn wait(window: &mut Window, now: Mono) -> Duration {
     at.since(now)
 }
 
+/// Two requests that leave at those times, and are answered in the order given, each by its place;
+/// how long the next one waits then.
+fn overlapping(sent: [i64; 2], answers: [(usize, i64, Meter); 2]) -> Duration {
+    let mut window = Window::new(100, MINUTE);
+    let mut slots = sent.map(|now| Some(window.sent(at(now))));
+    for (nth, now, meter) in &answers {
+        window.answered(slots[*nth].take().unwrap(), at(*now), meter);
+    }
+    wait(&mut window, at(answers[1].1))
+}
+
 /// Whether two lengths are the same but for the ledger's grain.
 fn close(a: Duration, b: Duration) -> bool {
     a.abs_diff(b) <= MINUTE / 2000
@@ -308,38 +319,26 @@ fn what_is_under_way_is_taken_off_what_remains_until_it_is_answered() {
 
 #[test]
 fn an_answer_of_the_platforms_last_window_that_comes_late_slows_nothing() {
-    let mut window = Window::new(100, MINUTE);
-    let [older, newer] = [0, 900].map(|now| window.sent(at(now)));
-    window.answered(newer, at(1000), &says(99, Some(60)));
-    window.answered(older, at(1100), &says(0, Some(1)));
-    assert_eq!(window.poll(at(1100)), Poll::Go);
+    let newer_first = [(1, 1000, says(99, Some(60))), (0, 1100, says(0, Some(1)))];
+    assert_eq!(overlapping([0, 900], newer_first), Duration::ZERO);
 }
 
 #[test]
 fn an_answer_of_the_next_window_holds_though_it_was_asked_for_before() {
-    let mut window = Window::new(100, MINUTE);
-    let [older, newer] = [0, 0].map(|now| window.sent(at(now)));
-    window.answered(older, at(100), &says(0, Some(1)));
-    window.answered(newer, at(1500), &says(99, Some(60)));
-    assert_eq!(window.poll(at(1500)), Poll::Go);
+    let in_order = [(0, 100, says(0, Some(1))), (1, 1500, says(99, Some(60)))];
+    assert_eq!(overlapping([0, 0], in_order), Duration::ZERO);
 }
 
 /// The platform counts in whole seconds.
 #[test]
 fn windows_whose_ends_lie_a_second_apart_may_be_the_same() {
-    for (reset, waits) in [(3, Duration::from_millis(500)), (4, Duration::ZERO)] {
-        let mut window = Window::new(100, MINUTE);
-        let [older, newer] = [0, 0].map(|now| window.sent(at(now)));
-        window.answered(older, at(1000), &says(0, Some(1)));
-        window.answered(newer, at(1500), &says(99, Some(reset)));
-        assert_eq!(wait(&mut window, at(1500)), waits, "reset in {reset} s");
+    for (reset, waits) in [(3, SECOND / 2), (4, Duration::ZERO)] {
+        let in_order = [(0, 1000, says(0, Some(1))), (1, 1500, says(99, Some(reset)))];
+        assert_eq!(overlapping([0, 0], in_order), waits, "the second resets in {reset} s");
     }
-    for (reset, waits) in [(10, SECOND * 10 / 5), (9, SECOND * 11 / 11)] {
-        let mut window = Window::new(100, MINUTE);
-        let [older, newer] = [0, 3000].map(|now| window.sent(at(now)));
-        window.answered(newer, at(3000), &says(10, Some(11)));
-        window.answered(older, at(3000), &says(4, Some(reset)));
-        assert_eq!(wait(&mut window, at(3000)), waits, "reset in {reset} s");
+    for (reset, waits) in [(10, 2 * SECOND), (9, SECOND)] {
+        let newer_first = [(1, 3000, says(10, Some(11))), (0, 3000, says(4, Some(reset)))];
+        assert_eq!(overlapping([0, 3000], newer_first), waits, "the first resets in {reset} s");
     }
 }
 
@@ -365,11 +364,8 @@ fn a_backlog_that_is_spaced_is_foreseen_so() {
 /// one, which told that much less was left (simulator, seed 5358).
 #[test]
 fn of_slow_answers_the_lowest_holds_whichever_window_they_seem_to_tell_of() {
-    let mut window = Window::new(100, MINUTE);
-    let [slow, newer] = [0, 3000].map(|now| window.sent(at(now)));
-    window.answered(slow, at(7000), &says(60, Some(16)));
-    window.answered(newer, at(7100), &says(9, Some(13)));
-    assert_eq!(wait(&mut window, at(7100)), SECOND + SECOND * 3 / 10);
+    let in_order = [(0, 7000, says(60, Some(16))), (1, 7100, says(9, Some(13)))];
+    assert_eq!(overlapping([0, 3000], in_order), SECOND * 13 / 10);
 }
 
 /// Caught: the machine slept over an answer; what it told was of long ago, held nothing back, and

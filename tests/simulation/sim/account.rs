@@ -27,7 +27,7 @@ pub(super) struct Account {
 /// What the account had left when an answer was given.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Left {
-    pub(super) remaining: u32,
+    remaining: u32,
     limit: u32,
     /// The time to the renewal, if it is told.
     reset: Option<Duration>,

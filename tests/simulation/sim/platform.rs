@@ -195,8 +195,14 @@ impl World {
                         && row.agent.as_ref() == Some(agent)
                         && is_numbered(row, phone)
                 };
+                // It tells no more (get-active-call).
                 let started = |(row, rings): (Row, Time)| Row {
                     started_at: (rings <= time).then(|| super::life::wall(rings)),
+                    sid: None,
+                    from: None,
+                    direction: None,
+                    created_at: None,
+                    updated_at: None,
                     ..row
                 };
                 Page { rows: rows.filter(active).map(started).collect(), ..Page::default() }
