@@ -189,7 +189,7 @@ mod tests {
     use crate::{
         engine::calls::Calls,
         model::{
-            event::{CallName, Details, EventKind, Heard},
+            event::{CallName, Details, EventKind, Heard, Via},
             health::Vitals,
             policy::{Enforcement, Limits, Policy, Rules},
             time::{Moment, Mono, Wall},
@@ -230,6 +230,7 @@ mod tests {
             agent: None,
             time: None,
             details: Details::default(),
+            via: Via::Webhook,
         };
         let Ok(changed) = calls.hear(&id, &heard, None, Unasked::default()) else {
             panic!("there is room")

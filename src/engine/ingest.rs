@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tracing::{debug, warn};
 
-use super::{Engine, Shared, calls::Full, persist::Loaded, recover};
+use super::{Engine, Shared, calls::Full, ledger::Ticket, persist::Loaded, recover};
 use crate::{
     model::{
         change::Received,
@@ -36,22 +36,9 @@ impl Engine {
     ///
     /// [`Refusal`] says what became of it.
     pub async fn ingest(&self, heard: Heard) -> Result<Received, Refusal> {
-        let shared = &self.0;
-        if let Some(agent) = &heard.agent {
-            shared.hear_of(agent);
-        }
-        let resolved = shared.resolve(&heard.call).await;
-        let policy = shared.calls.policy();
-        let kept = |context| Arc::from(context::kept(context, policy.places()));
-        let context = heard.details.context.as_ref().map(kept);
-        let heard_of = shared.calls.hear(&resolved.id, &heard, context, resolved.unasked);
-        let changed = heard_of.map_err(|Full| Refusal::Full)?;
-        shared.events.tell(&changed);
-        let received = match changed.taken.unwrap_or(Received::Duplicate) {
-            Received::Duplicate if resolved.joined => Received::Updated,
-            received => received,
-        };
-        let Some(ticket) = changed.ticket else { return Ok(received) };
+        let taken = self.0.take_in(&heard).await;
+        let (received, ticket) = taken.map_err(|Full| Refusal::Full)?;
+        let Some(ticket) = ticket else { return Ok(received) };
         match tokio::time::timeout(PATIENCE, ticket.made_durable()).await {
             Ok(true) => Ok(received),
             Ok(false) | Err(_) => Err(Refusal::NotDurable),
@@ -69,6 +56,24 @@ struct Resolved {
 }
 
 impl Shared {
+    /// Takes an event in. What became of it is durable once the ticket says so.
+    pub(super) async fn take_in(&self, heard: &Heard) -> Result<(Received, Option<Ticket>), Full> {
+        if let Some(agent) = &heard.agent {
+            self.hear_of(agent);
+        }
+        let resolved = self.resolve(&heard.call).await;
+        let policy = self.calls.policy();
+        let kept = |context| Arc::from(context::kept(context, policy.places()));
+        let context = heard.details.context.as_ref().map(kept);
+        let changed = self.calls.hear(&resolved.id, heard, context, resolved.unasked)?;
+        self.events.tell(&changed);
+        let received = match changed.taken.unwrap_or(Received::Duplicate) {
+            Received::Duplicate if resolved.joined => Received::Updated,
+            received => received,
+        };
+        Ok((received, changed.ticket))
+    }
+
     /// Finds the call of that name, and brings it into memory if the store has it.
     async fn resolve(&self, name: &CallName) -> Resolved {
         match name {

@@ -54,24 +54,19 @@ impl Reconcile {
                     () = tokio::time::sleep(BEAT) => continue,
                 }
             };
-            let began = shared.clock.now().mono;
             let turn = async {
                 let pass = shared.pass().await;
                 shared.conclude(&pass);
-                replay.run().await;
+                let pause = listing::pause(every, shared.signs.get().listing_share());
+                let due = pass.began().mono.after(pause);
+                replay.run(pass.adopted(), due).await;
+                tokio::time::sleep(due.since(shared.clock.now().mono)).await;
             };
             // The pass waits for the quota, which may take long: the loop turns all the same.
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = beside(&shared, &pulse, &mut past) => {}
                 () = turn => {}
-            }
-            let pause = listing::pause(every, shared.signs.get().listing_share());
-            let rest = began.after(pause).since(shared.clock.now().mono);
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = beside(&shared, &pulse, &mut past) => {}
-                () = tokio::time::sleep(rest) => {}
             }
         }
     }
@@ -91,7 +86,9 @@ impl Shared {
                 Ok(page) => {
                     for row in &page.rows {
                         let first = pass.shows(row);
-                        self.take_listed(row, first).await;
+                        if self.take_listed(row, first).await {
+                            pass.adopts(row);
+                        }
                     }
                     pass.heard(&page);
                 }
@@ -180,19 +177,19 @@ impl Shared {
         self.desk.finished(&Next::Listing(lister as u8));
     }
 
-    /// A listing of active calls showed this row; `first`: the first one of that call.
-    async fn take_listed(&self, row: &Row, first: bool) {
+    /// A listing of active calls showed this row; `first`: the first one of that call. Says whether
+    /// the call was unknown and is taken on.
+    async fn take_listed(&self, row: &Row, first: bool) -> bool {
         // A store that cannot be asked holds no call back: what it knows is joined in later.
         let unasked = self.meet(row).await;
         let known = self.calls.show(row, first);
         if known.is_none() && row.status.is_over() {
-            return;
+            return false;
         }
+        let is_new = known.is_none();
         let changed = match known {
             Some(changed) => changed,
-            None if !self.is_adopted(row) => {
-                return;
-            }
+            None if !self.is_adopted(row) => return false,
             None => match self.calls.adopt(row, unasked) {
                 Ok(changed) => {
                     if let Some(sid) = &row.sid {
@@ -203,10 +200,11 @@ impl Shared {
                 }
                 Err(Full) => {
                     warn!(call.id = ?row.id, "server.max_calls is reached: a listed call is not taken on");
-                    return;
+                    return false;
                 }
             },
         };
         self.events.tell(&changed);
+        is_new
     }
 }

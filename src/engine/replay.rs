@@ -1,129 +1,102 @@
 //! The platform's delivery logs: events that never reached us are taken in as if they had come, and
-//! calls that a listing showed first get what their webhooks told (spec §8).
+//! calls that a listing showed first get what their webhooks told (spec §8). Whose are read, and
+//! what is taken in, is the model's [`logs`](crate::model::logs).
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use tracing::{debug, info};
 
-use super::{Engine, Shared, desk::Lister};
+use super::{Shared, desk::Lister};
 use crate::model::{
-    call::Call,
     decode::{PathNames, What, decode},
-    event::CallName,
-    ids::{AgentId, CallId},
-    platform::{Delivered, Failure, Meter},
-    time::Wall,
+    event::{Heard, Via},
+    ids::AgentId,
+    listing::Adopted,
+    logs::{Logs, Step},
+    platform::{Delivered, DeliveryPage, Failure, Meter},
+    time::Mono,
 };
 
-/// Pages of one webhook's log that are read at a time; logs are kept for 30 days.
-const MOST_PAGES: u32 = 5;
-
-/// What was read of the logs so far.
+/// Reads the logs between two passes.
 pub(super) struct Replay {
     shared: Arc<Shared>,
-    /// The deliveries that were looked at, by agent, newest first seen; bounded by what is read.
-    read: HashMap<AgentId, HashSet<String>>,
-    /// Agents whose logs are due although no call of theirs was adopted: once after the start.
-    started: bool,
-    /// The calls that no webhook had told of when this reading began.
-    adopted: HashSet<CallId>,
+    logs: Logs,
 }
 
 impl Replay {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, read: HashMap::new(), started: false, adopted: HashSet::new() }
+        Self { shared, logs: Logs::default() }
     }
 
-    /// Reads the logs of every agent that has a call which a listing showed first; after a start,
-    /// of every agent that has a call.
-    pub(super) async fn run(&mut self) {
-        let everyone = !std::mem::replace(&mut self.started, true);
-        let (agents, since) = self.wanting(everyone);
-        // The first of a call's events makes it one that was heard of, and is not its last.
-        let unheard = |call: &Call| !call.facts.heard_of() && call.ended.is_none();
-        self.adopted = self
-            .shared
-            .calls
-            .collect(|call| unheard(call).then(|| call.id.clone()))
-            .into_iter()
-            .collect();
-        for agent in agents {
-            if let Err(failure) = self.read_logs(&agent, since).await {
-                debug!(%agent, %failure, "the delivery logs of an agent could not be read");
+    /// Reads what the calls want, until it is read or the next pass is due; a page at least, for
+    /// passes may take all the time there is. `adopted`: the calls that the last pass showed first.
+    pub(super) async fn run(&mut self, adopted: &Adopted, until: Mono) {
+        self.logs.begin(self.shared.calls.collect(|call| self.logs.wants(call, adopted)));
+        while let Some(step) = self.logs.next_step() {
+            if let Err(failure) = self.take(&step).await {
+                debug!(agent = %step.agent(), %failure, "the delivery logs of an agent could not be read");
+                self.logs.failed();
+            }
+            if until <= self.shared.clock.now().mono {
+                return;
             }
         }
     }
 
-    /// Whose logs are worth reading, and from when on.
-    fn wanting(&self, everyone: bool) -> (HashSet<AgentId>, Wall) {
-        let wanting = self.shared.calls.collect(|call| {
-            let wants = call.ended.is_none() && (everyone || !call.facts.heard_of());
-            let agent = call.facts.agent().filter(|_| wants)?;
-            Some((agent.clone(), call.facts.began().min(call.facts.first_seen)))
-        });
-        let since = wanting.iter().map(|(_, at)| *at).min().unwrap_or_default();
-        (wanting.into_iter().map(|(agent, _)| agent).collect(), since)
+    async fn take(&mut self, step: &Step) -> Result<(), Failure> {
+        let client = &self.shared.client;
+        match step {
+            Step::Webhooks(agent) => {
+                let webhooks = self.shared.ask_for_logs(|| client.webhooks(agent)).await?;
+                self.logs.had_webhooks(webhooks);
+            }
+            Step::Deliveries { agent, webhook, page } => {
+                let ask = || client.deliveries(agent, webhook, *page);
+                let page = self.shared.ask_for_logs(ask).await?;
+                self.take_page(agent, &page).await;
+                self.logs.had_page(&page);
+            }
+        }
+        Ok(())
     }
 
-    async fn read_logs(&mut self, agent: &AgentId, since: Wall) -> Result<(), Failure> {
-        let shared = Arc::clone(&self.shared);
-        let webhooks = shared.ask_as(Lister::Replay, || shared.client.webhooks(agent)).await?;
+    async fn take_page(&mut self, agent: &AgentId, page: &DeliveryPage) {
         let mut taken = 0_usize;
-        for webhook in webhooks {
-            for page in 1..=MOST_PAGES {
-                let ask = || shared.client.deliveries(agent, &webhook, page);
-                let found = shared.ask_as(Lister::Replay, ask).await?;
-                let is_old = |delivered: &Delivered| delivered.at.is_some_and(|at| at < since);
-                let reaches_back = found.deliveries.iter().any(is_old);
-                for delivered in found.deliveries {
-                    taken += usize::from(self.take(agent, &delivered).await);
-                }
-                if reaches_back || page >= found.last_page {
-                    break;
-                }
+        for delivered in &page.deliveries {
+            let Some(heard) = self.read(agent, delivered) else { continue };
+            // Nobody waits for it to be durable: should it be lost, the log is read again.
+            if self.logs.takes(delivered, &heard.call) && self.shared.take_in(&heard).await.is_ok()
+            {
+                self.logs.took(delivered);
+                taken += 1;
             }
         }
         if taken > 0 {
             info!(%agent, taken, "events taken in from the platform's delivery logs");
         }
-        Ok(())
     }
 
-    /// Takes a logged event in, if it never reached us or its call was found by listing.
-    async fn take(&mut self, agent: &AgentId, delivered: &Delivered) -> bool {
-        if !self.read.entry(agent.clone()).or_default().insert(delivered.id.clone()) {
-            return false;
-        }
+    /// What was delivered, if it is an event that we have a use for.
+    fn read(&self, agent: &AgentId, delivered: &Delivered) -> Option<Heard> {
         let path = PathNames { agent: Some(agent.as_str()), event: delivered.event.as_deref() };
         let tuning = self.shared.tuning();
-        let decoded = decode(delivered.body.as_bytes(), &path, &tuning.pointers);
-        let Ok(What::Event(mut heard)) = decoded.map(|decoded| decoded.what) else { return false };
-        let id = match &heard.call {
-            CallName::Id(id) | CallName::Sid(id) | CallName::Both { id, .. } => id,
-        };
-        if delivered.succeeded && !self.adopted.contains(id) {
-            return false;
+        match decode(delivered.body.as_bytes(), &path, &tuning.pointers).ok()?.what {
+            What::Event(heard) => Some(Heard { via: Via::Log { tried: delivered.at }, ..*heard }),
+            What::Ignored => None,
         }
-        heard.time = heard.time.or(delivered.at);
-        // Not durable now: it is in memory, and enforced; what is logged is read again after a
-        // restart.
-        Engine(Arc::clone(&self.shared)).ingest(*heard).await.is_ok()
     }
 }
 
 impl Shared {
-    /// Makes one request of a listing, when the quota gives leave.
-    async fn ask_as<T, F>(&self, lister: Lister, ask: impl FnOnce() -> F) -> Result<T, Failure>
+    /// Makes one request for the logs, when the quota gives leave.
+    async fn ask_for_logs<T, F>(&self, ask: impl FnOnce() -> F) -> Result<T, Failure>
     where
         F: Future<Output = (Result<T, Failure>, Meter)>,
     {
-        let leave = self.desk.leave_to_list(lister, self.clock.now().mono).await;
+        let leave = self.desk.leave_to_list(Lister::Replay, self.clock.now().mono).await;
         let token = self.token.generation();
         let (answer, meter) = ask().await;
-        self.listed(lister, leave, answer.as_ref().err(), &meter, token);
+        self.listed(Lister::Replay, leave, answer.as_ref().err(), &meter, token);
         answer
     }
 }

@@ -124,7 +124,7 @@ pub enum Effect {
 /// What is worth a log line or a metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// An event was taken in; how long it took to reach us, by its own time.
+    /// An event was taken in; how long its webhook took to reach us, by the event's own time.
     Taken {
         /// What happened.
         kind: EventKind,

@@ -221,7 +221,7 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        event::{CallName, Details, EventKind, Heard},
+        event::{CallName, Details, EventKind, Heard, Via},
         ids::CallId,
         time::Wall,
     };
@@ -313,6 +313,7 @@ mod tests {
             agent: None,
             time: None,
             details,
+            via: Via::Webhook,
         };
         let facts = Facts::of_event(&heard, Wall(1), Wall(1));
         for (context, told) in [(&ours, Told::Text("paid")), (&other, Told::Unknown)] {

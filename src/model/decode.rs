@@ -18,7 +18,7 @@ use serde_json::Value;
 pub use self::error::ReadError;
 use self::pointers::{Field, Pointers};
 use super::{
-    event::{CallName, Details, EventKind, Heard},
+    event::{CallName, Details, EventKind, Heard, Via},
     ids::{AgentId, CallId, IdError},
 };
 
@@ -121,6 +121,7 @@ pub fn decode(
         agent,
         time,
         details: Details { context: taken(&mut root, Field::Context, places, pointers), ..details },
+        via: Via::Webhook,
     };
     Ok(Decoded { label: kind.name(), what: What::Event(Box::new(heard)), path_mismatch, places })
 }

@@ -22,6 +22,33 @@ pub struct Heard {
     pub time: Option<Wall>,
     /// What else was told.
     pub details: Details,
+    /// How it came to us.
+    pub via: Via,
+}
+
+/// How an event came to us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Via {
+    /// By a webhook.
+    #[default]
+    Webhook,
+    /// From the platform's delivery log (spec §8).
+    Log {
+        /// When the platform first tried to deliver it.
+        tried: Option<Wall>,
+    },
+}
+
+impl Heard {
+    /// When it arrived, or should have: one from the delivery log counts as if it had come when the
+    /// platform first tried to deliver it.
+    #[must_use]
+    pub fn arrival(&self, now: Wall) -> Wall {
+        match self.via {
+            Via::Log { tried: Some(at) } => at.uncut().min(now),
+            Via::Log { tried: None } | Via::Webhook => now,
+        }
+    }
 }
 
 /// How an event names its call: by the platform's id, the provider's sid, or both (spec §1).

@@ -185,7 +185,7 @@ impl Facts {
     pub fn of_row(row: &Row, seen: Wall) -> Self {
         let text = |value: &Option<Box<str>>| value.clone().map(|value| Told { at: seen, value });
         Self {
-            row_started: row.started_at.map(|at| latest(at).min(seen)),
+            row_started: row.started_at.map(|at| at.uncut().min(seen)),
             row_connected: row.status.is_connected().then_some(seen),
             row_over: row.status.is_over().then_some(Span { first: seen, last: seen }),
             row_completed: row.status == Status::Completed,
@@ -295,7 +295,7 @@ impl Facts {
 
     /// Whether the platform's rows have said that the call had begun by then.
     pub(super) fn was_under_way(&self, at: Wall) -> bool {
-        self.row_started.is_some_and(|started| started <= at.after(CUT))
+        self.row_started.is_some_and(|started| started <= at.after(Wall::CUT))
     }
 
     /// Whether any event was taken in; a call without was found by asking the platform.
@@ -464,16 +464,6 @@ pub fn is_believable(at: Wall, now: Wall, max_age: Duration) -> bool {
     const AHEAD: Duration = Duration::from_secs(60);
     now.before(max_age) <= at && at <= now.after(AHEAD)
 }
-
-/// The latest instant that a row's time may mean: rows show whole seconds, cut, and in doubt the
-/// later instant holds (spec §1).
-fn latest(at: Wall) -> Wall {
-    const SECOND: i64 = 1_000_000;
-    if at.0 % SECOND == 0 { at.after(CUT) } else { at }
-}
-
-/// By how much a row's time may be cut.
-const CUT: Duration = Duration::from_micros(999_999);
 
 /// FNV-1a, 64 bits: stable over builds, since it is stored.
 pub(super) fn fingerprint(bytes: &[u8]) -> u64 {

@@ -1,7 +1,10 @@
 //! Reconciliation: one pass over the platform's active calls, and what a row of it means for a call
 //! that we do not know (spec §8).
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use super::{
     call::Call,
@@ -21,6 +24,9 @@ const TRIES: u32 = 3;
 /// Pages of one status beyond which the platform is not believed.
 const MOST_PAGES: u32 = 10_000;
 
+/// The calls that a pass showed first, and when each was placed, if its row told that.
+pub type Adopted = HashMap<CallId, Option<Wall>>;
+
 /// One pass over the lists of active calls.
 #[derive(Clone, Debug)]
 pub struct Pass {
@@ -29,6 +35,7 @@ pub struct Pass {
     page: u32,
     tries: u32,
     shown: HashSet<CallId>,
+    adopted: Adopted,
     /// Statuses listed to their end.
     done: usize,
     /// Statuses that the platform does not know.
@@ -57,6 +64,7 @@ impl Pass {
             page: 1,
             tries: 0,
             shown: HashSet::new(),
+            adopted: Adopted::new(),
             done: 0,
             refused: 0,
             requests: 0,
@@ -81,6 +89,17 @@ impl Pass {
     pub fn shows(&mut self, row: &Row) -> bool {
         self.shown.extend(row.sid.clone());
         self.shown.insert(row.id.clone())
+    }
+
+    /// The call of this row was unknown, and is taken on.
+    pub fn adopts(&mut self, row: &Row) {
+        self.adopted.insert(row.id.clone(), row.created_at);
+    }
+
+    /// The calls that it showed first.
+    #[must_use]
+    pub fn adopted(&self) -> &Adopted {
+        &self.adopted
     }
 
     /// A page came.

@@ -14,6 +14,7 @@ pub mod health;
 pub mod ids;
 pub mod kill;
 pub mod listing;
+pub mod logs;
 pub mod lookup;
 pub mod operator;
 pub mod outcome;

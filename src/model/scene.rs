@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     call::Call,
     change::{Effect, Event, Received},
-    event::{CallName, Details, EventKind, Heard},
+    event::{CallName, Details, EventKind, Heard, Via},
     ids::{AgentId, CallId},
     outcome::Outcome,
     platform::{Answer, Failure, Row, Status},
@@ -72,7 +72,7 @@ impl Scene {
 
     pub(super) fn heard(&self, kind: EventKind, time: Option<Wall>) -> Heard {
         let (call, agent) = (CallName::Id(self.call.id.clone()), self.agent.clone());
-        Heard { kind, call, agent, time, details: Details::default() }
+        Heard { kind, call, agent, time, details: Details::default(), via: Via::Webhook }
     }
 
     pub(super) fn hear(&mut self, kind: EventKind) {

@@ -40,6 +40,19 @@ macro_rules! instant {
 pub struct Wall(pub i64);
 instant!(Wall);
 
+impl Wall {
+    /// By how much a time that the platform shows may be cut.
+    pub const CUT: Duration = Duration::from_micros(999_999);
+
+    /// The latest instant that a time which the platform shows may mean: it shows whole seconds, cut,
+    /// and in doubt the later instant holds (spec §1).
+    #[must_use]
+    pub fn uncut(self) -> Self {
+        const SECOND: i64 = 1_000_000;
+        if self.0 % SECOND == 0 { self.after(Self::CUT) } else { self }
+    }
+}
+
 impl fmt::Display for Wall {
     /// RFC 3339 in UTC with milliseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

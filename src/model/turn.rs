@@ -11,7 +11,7 @@ use super::{
     change::{Change, Effect, Event, Note, Received},
     context::{Context, Known},
     deadline::{self, Anchors, Deadline, Deadlines},
-    event::{EventKind, Heard},
+    event::{EventKind, Heard, Via},
     facts::{self, Facts},
     operator::Act,
     outcome::{Ended, Outcome},
@@ -85,7 +85,8 @@ impl<'a> Turn<'a> {
         let is_new = call.version == 0;
         let was_over = call.state() == State::Ended;
         let context = self.context_of(heard);
-        let believable = |at: &Wall| facts::is_believable(*at, now.wall, policy.max_age);
+        let came = heard.arrival(now.wall);
+        let believable = |at: &Wall| facts::is_believable(*at, came, policy.max_age);
         let own = heard.time.filter(believable);
         let is_doubted = |at: &Wall| {
             let is_known = call.doubts.contains(&(heard.kind, *at));
@@ -96,8 +97,9 @@ impl<'a> Turn<'a> {
         let doubted = own.filter(|at| !was_over && is_doubted(at));
         let timeless = own.is_none() || doubted.is_some();
 
-        let arrival =
-            if heard.kind.ends_call() { call.facts.after_reopening(now.wall) } else { now.wall };
+        // An end that is told now is none of before; one from the log may be.
+        let is_new_end = heard.kind.ends_call() && came == now.wall;
+        let arrival = if is_new_end { call.facts.after_reopening(came) } else { came };
         let at = own.filter(|_| doubted.is_none()).unwrap_or(arrival);
         let told = if timeless && call.facts.repeats(heard.kind) {
             Facts::of_details(heard, at, now.wall)
@@ -128,15 +130,16 @@ impl<'a> Turn<'a> {
         if own.is_none() && heard.time.is_some() {
             self.notes.push(Note::TimeRefused(heard.kind));
         }
-        let too_old = heard.time.is_some_and(|at| at < now.wall.before(policy.max_age));
+        let too_old = heard.time.unwrap_or(came) < now.wall.before(policy.max_age);
         if is_new {
             self.call.unproven = too_old;
-        } else if own.is_some() {
+        } else if own.is_some() && !too_old {
             self.call.unproven = false;
         }
         self.listen_for_the_end(heard.kind, is_news);
         self.taken = Some(received);
-        let delay = heard.time.map(|at| now.wall.since(at));
+        let is_webhook = heard.via == Via::Webhook;
+        let delay = heard.time.filter(|_| is_webhook).map(|at| now.wall.since(at));
         self.notes.push(Note::Taken { kind: heard.kind, received, delay });
     }
 
@@ -151,7 +154,8 @@ impl<'a> Turn<'a> {
                 deadline::judge(Known { facts: &facts, context }, &anchors, self.policy, self.now);
             deadlines.earliest.is_some_and(|deadline| deadline.at <= self.now.mono)
         };
-        !heard.kind.ends_call() && overdue_with(own) && !overdue_with(self.now.wall)
+        let came = heard.arrival(self.now.wall);
+        !heard.kind.ends_call() && overdue_with(own) && !overdue_with(came)
     }
 
     /// What the context that an event tells has for the policy.

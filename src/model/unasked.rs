@@ -59,7 +59,7 @@ impl Unasked {
 mod tests {
     use super::*;
     use crate::model::{
-        event::{CallName, Details, EventKind, Heard},
+        event::{CallName, Details, EventKind, Heard, Via},
         facts::Facts,
         time::{Moment, Wall},
     };
@@ -76,6 +76,7 @@ mod tests {
             agent: None,
             time: None,
             details: Details::default(),
+            via: Via::Webhook,
         };
         call.facts = call.facts.join(Facts::of_event(&heard, Wall(1), Wall(1)));
         call

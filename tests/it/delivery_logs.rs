@@ -97,3 +97,57 @@ async fn logs_are_read_for_adopted_calls_alone_once_we_are_up() {
     assert!(requests(&sim, "webhooks").is_empty());
     daemon.stop().await;
 }
+
+#[tokio::test]
+async fn as_long_as_deliveries_fail_the_log_tells_what_they_would_have() {
+    let sim = Platform::with_faults(&["webhooks-lost"]).await;
+    let daemon = Daemon::start(listed(&sim)).await;
+    set_up_webhook(&sim, "agent-1", &url(&daemon)).await;
+    let call = sim.place(of_campaign());
+    until_filled_in(&daemon, &call).await;
+    // It has been heard of by now; a look-up would find its end, but not know of the event.
+    assert!(sim.hang_up(&call));
+    let ended = daemon.until_outcome(&call, "completed").await;
+    assert!(ended["marks"]["phone_call_ended"].is_string(), "{ended:#}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn logs_that_could_not_be_read_are_read_after_the_next_pass() {
+    let sim = Platform::with_faults(&["webhooks-lost,event=event_conversation_started"]).await;
+    let daemon = Daemon::start(unlisted(&sim)).await;
+    set_up_webhook(&sim, "agent-1", &url(&daemon)).await;
+    let script = Script { talks_after: Some("0s".parse().unwrap()), ..talking() };
+    let call = sim.place_tracked(script).await;
+    sim.until(Wait::Quiet).await;
+    assert!(daemon.call(&call).await["marks"]["talking"].is_null());
+    let home = daemon.stop().await;
+    sim.fault("server-error,scope=webhooks,count=3");
+    let daemon = Daemon::start_in(home, listed(&sim)).await;
+    daemon
+        .until("its mark is filled in", async || {
+            daemon.call(&call).await["marks"]["talking"].is_string()
+        })
+        .await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn the_logs_of_many_webhooks_hold_no_listing_up() {
+    let sim = Platform::start().await;
+    // Two requests a second for listings and logs.
+    let config = listed(&sim).set("platform.requests", "20/s");
+    let daemon = Daemon::start(config).await;
+    for _ in 0..100 {
+        set_up_webhook(&sim, "agent-1", &url(&daemon)).await;
+    }
+    let silent = Script { silent: true, ..talking() };
+    let first = sim.place(silent.clone());
+    daemon.until("the first is adopted", async || daemon.call(&first).await.is_object()).await;
+    let logs = || requests(&sim, "webhooks").iter().filter(|it| it.method == "GET").count();
+    daemon.until("its agent's logs are being read", async || logs() > 0).await;
+    let second = sim.place(silent);
+    daemon.until("the second is adopted", async || daemon.call(&second).await.is_object()).await;
+    assert!(logs() < 100, "the logs had not all been read");
+    daemon.stop().await;
+}

@@ -3,7 +3,7 @@
 use callwarden::model::{
     call::Call,
     change::Event,
-    event::{CallName, Details, EventKind, Heard},
+    event::{CallName, Details, EventKind, Heard, Via},
     facts::Facts,
     ids::{AgentId, CallId},
     outcome::Outcome,
@@ -53,7 +53,7 @@ fn agent() -> impl Strategy<Value = Option<AgentId>> {
 fn event(kind: impl Strategy<Value = EventKind>) -> impl Strategy<Value = Heard> {
     (kind, name(), agent(), 0..600_i64, details()).prop_map(|(kind, call, agent, ago, details)| {
         let time = Some(Wall(NOW.wall.0 - ago * SECOND));
-        Heard { kind, call, agent, time, details }
+        Heard { kind, call, agent, time, details, via: Via::Webhook }
     })
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use callwarden::model::{
-    event::{EventKind, Heard},
+    event::{EventKind, Heard, Via},
     platform::{Row, Status},
     policy::Limits,
     time::{Moment, Wall},
@@ -42,9 +42,14 @@ impl Told {
     ) {
         let is_new = self.seen.is_none();
         self.see(now);
-        let arrival = mark(now.wall, now);
-        let oldest = now.wall.before(max_age);
-        let newest = now.wall.after(Duration::from_secs(60));
+        // What the delivery log tells counts as if it had come when it was first tried.
+        let came = match heard.via {
+            Via::Log { tried: Some(at) } => latest(at).min(now.wall),
+            Via::Log { tried: None } | Via::Webhook => now.wall,
+        };
+        let arrival = if came == now.wall { mark(came, now) } else { self.fix(came, now) };
+        let oldest = came.before(max_age);
+        let newest = came.after(Duration::from_secs(60));
         let own = heard.time.filter(|at| (oldest..=newest).contains(at));
         let overdue = |at: Mark| {
             let mut with = Self { unproven: false, ..self.clone() };
@@ -65,17 +70,16 @@ impl Told {
             Some(_) | None => self.events.push((heard.kind, arrival)),
         }
         self.doubted.extend(doubted.map(|at| (heard.kind, at)));
+        let is_old = heard.time.unwrap_or(came) < now.wall.before(max_age);
         if is_new {
-            self.unproven = heard.time.is_some_and(|at| at < oldest);
-        } else if own.is_some() {
+            self.unproven = is_old;
+        } else if own.is_some() && !is_old {
             self.unproven = false;
         }
     }
 
     pub(crate) fn show(&mut self, row: &Row, now: Moment) {
         self.see(now);
-        // Rows show whole seconds, cut: the later instant holds.
-        let latest = |at: Wall| if at.0 % 1_000_000 == 0 { Wall(at.0 + 999_999) } else { at };
         let started = row.started_at.map(|at| self.fix(latest(at).min(now.wall), now));
         self.row_started = self.row_started.into_iter().chain(started).min_by_key(|at| at.wall);
         if matches!(row.status, Status::Answered | Status::InProgress) {
@@ -211,6 +215,11 @@ impl Told {
         let seen = mark(now.wall, now);
         self.seen = Some(self.seen.map_or(seen, |known| known.min(seen)));
     }
+}
+
+/// The platform shows whole seconds, cut: the later instant holds.
+fn latest(at: Wall) -> Wall {
+    if at.0 % 1_000_000 == 0 { Wall(at.0 + 999_999) } else { at }
 }
 
 fn mark(at: Wall, now: Moment) -> Mark {

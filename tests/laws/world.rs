@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use callwarden::model::{
     call::Call,
     change::{Change, Effect, Event},
-    event::{CallName, Details, EventKind, Heard},
+    event::{CallName, Details, EventKind, Heard, Via},
     platform::{Answer, Failure, Row},
     policy::Policy,
     time::{Moment, Mono, Wall},
@@ -320,7 +320,8 @@ impl<'p> World<'p> {
         delivery: &Delivery,
     ) {
         let time = delivery.has_time.then_some(Wall(EPOCH + at));
-        let heard = Heard { kind, call, agent, time, details: Details::default() };
+        let heard =
+            Heard { kind, call, agent, time, details: Details::default(), via: Via::Webhook };
         for delay in &delivery.delays {
             self.expect_at(at + delay * 1_000, Coming::Webhook(heard.clone()));
         }

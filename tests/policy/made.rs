@@ -6,7 +6,7 @@ use callwarden::model::{
     call::Call,
     change::Event,
     decode::pointers::Pointer,
-    event::{CallName, Details, EventKind, Heard},
+    event::{CallName, Details, EventKind, Heard, Via},
     ids::{AgentId, CallId},
     pattern::Pattern,
     platform::{Row, Status},
@@ -234,6 +234,7 @@ pub(crate) fn event(call: &PlainCall) -> Heard {
             context: call.context.clone(),
             ended_reason: None,
         },
+        via: Via::Webhook,
     }
 }
 

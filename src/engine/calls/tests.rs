@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::{
-    event::{CallName, Details, EventKind},
+    event::{CallName, Details, EventKind, Via},
     outcome::Outcome,
     policy::{Enforcement, Limits, Rules},
     time::{Moment, Mono, Wall},
@@ -29,7 +29,8 @@ fn a_call_s_own_row_under_its_sid_changes_nothing() {
     let (id, sid) = (CallId::parse("id").unwrap(), CallId::parse("sid").unwrap());
     let hear = |kind, unasked| {
         let call = CallName::Both { id: id.clone(), sid: sid.clone() };
-        let heard = Heard { kind, call, agent: None, time: None, details: Details::default() };
+        let details = Details::default();
+        let heard = Heard { kind, call, agent: None, time: None, details, via: Via::Webhook };
         assert!(calls.hear(&id, &heard, None, unasked).is_ok());
     };
     let now = || calls.collect(|call| Some(call.clone())).remove(0);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::model::event::Details;
+use crate::model::event::{Details, Via};
 
 fn id(text: &str) -> CallId {
     CallId::parse(text).unwrap()
@@ -40,7 +40,7 @@ fn heard(kind: EventKind) -> Heard {
         ended_reason: Some("hangup".into()),
     };
     let call = CallName::Both { id: id("c"), sid: id("CA1") };
-    Heard { kind, call, agent: agent("a"), time: None, details }
+    Heard { kind, call, agent: agent("a"), time: None, details, via: Via::Webhook }
 }
 
 fn at(kind: EventKind, at: i64) -> Facts {

@@ -1,6 +1,7 @@
 //! What one event leads to: what is told of it, and what is believed.
 
 mod joined;
+mod logged;
 mod reloads;
 mod shown;
 

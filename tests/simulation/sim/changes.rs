@@ -164,14 +164,34 @@ impl World {
 
     /// A webhook comes in: it is answered once what it told is durable.
     pub(super) fn ingest(&mut self, hook: Hook) {
-        if let Some((daemon, agent)) = self.daemon.as_mut().zip(hook.heard.agent.clone()) {
+        let now = self.now();
+        if let Some((daemon, told)) = self.daemon.as_mut().zip(hook.heard.time) {
+            daemon.troubles.heard(now.wall.since(told), now.mono);
+        }
+        let id = self.take_in(&hook.heard, hook.call);
+        let Some(daemon) = &mut self.daemon else { return };
+        let is_saved = daemon.calls.get(&id).is_some_and(|kept| kept.saved >= kept.call.version);
+        if is_saved {
+            self.answer_hook(hook, &id, true);
+        } else if daemon.is_failing {
+            self.record.sometimes("a webhook was refused while the store failed");
+            self.answer_hook(hook, &id, false);
+        } else {
+            let patience = now.mono.after(std::time::Duration::from_secs(10));
+            daemon.waiters.push(Waiter { id, what: Waits::Hook(Box::new(hook)), patience });
+        }
+    }
+
+    /// Takes in what was told of a call, by webhook or by the log. Gives the call's name.
+    pub(super) fn take_in(&mut self, heard: &Heard, nth: usize) -> CallId {
+        if let Some((daemon, agent)) = self.daemon.as_mut().zip(heard.agent.clone()) {
             daemon.heard_agents.insert(agent);
         }
-        self.truth.delivered.insert(hook.call);
-        self.truth.told_agents.extend(hook.heard.agent.clone());
-        let (id, unasked) = self.resolve(&hook.heard.call);
+        self.truth.delivered.insert(nth);
+        self.truth.told_agents.extend(heard.agent.clone());
+        let (id, unasked) = self.resolve(&heard.call);
         let now = self.now();
-        let Some(daemon) = &mut self.daemon else { return };
+        let Some(daemon) = &mut self.daemon else { return id };
         if !daemon.calls.contains_key(&id) {
             daemon.admit(&id, now);
             if unasked.is_any() {
@@ -181,29 +201,17 @@ impl World {
         if let Some(kept) = daemon.calls.get_mut(&id) {
             kept.unasked = kept.unasked.told_again(unasked);
         }
-        let Some(daemon) = &mut self.daemon else { return };
-        if let Some(told) = hook.heard.time {
-            daemon.troubles.heard(now.wall.since(told), now.mono);
-        }
-        let context = rules::kept_of(&hook.heard, &daemon.plan.policy);
+        let Some(daemon) = &mut self.daemon else { return id };
+        let context = rules::kept_of(heard, &daemon.plan.policy);
         let known = daemon.call(&id).and_then(|call| call.facts.context());
-        self.alter(&id, &Event::Heard(&hook.heard));
-        let Some(daemon) = &mut self.daemon else { return };
+        self.alter(&id, &Event::Heard(heard));
+        let Some(daemon) = &mut self.daemon else { return id };
         if let Some(kept) = daemon.calls.get_mut(&id)
             && kept.call.facts.context() != known
         {
             kept.context = context;
         }
-        let is_saved = daemon.calls.get(&id).is_some_and(|kept| kept.saved >= kept.call.version);
-        if is_saved {
-            self.answer_hook(hook, &id, true);
-        } else if daemon.is_failing {
-            self.record.sometimes("a webhook was refused while the store failed");
-            self.answer_hook(hook, &id, false);
-        } else {
-            let patience = now.mono.after(std::time::Duration::from_secs(10));
-            daemon.waiters.push(Waiter { id, what: Waits::Hook(hook), patience });
-        }
+        id
     }
 
     /// The call of that name, brought into memory if the store has it; and whether the store could

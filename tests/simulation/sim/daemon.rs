@@ -12,6 +12,7 @@ use callwarden::model::{
     health::{Signs, Tally},
     ids::{AgentId, CallId},
     listing::Pass,
+    logs::Step,
     lookup::Query,
     operator::Act,
     queue::{Kind, Share},
@@ -21,7 +22,7 @@ use callwarden::model::{
 };
 
 use super::{
-    Time, account::Allowance, health::Troubles, laws::Books, post::Hook, rules::Plan,
+    Time, account::Allowance, health::Troubles, laws::Books, logs::Reader, post::Hook, rules::Plan,
     scenario::Quota, store::Batch,
 };
 
@@ -49,6 +50,7 @@ pub(super) struct Daemon {
     pub(super) token: u64,
     pub(super) token_changed: u64,
     pub(super) lister: Lister,
+    pub(super) reader: Reader,
     /// Agents heard of by webhook.
     pub(super) heard_agents: HashSet<AgentId>,
     /// Whether a first listing is over.
@@ -130,6 +132,7 @@ pub(super) enum Ask {
     EndCall { id: CallId, kind: Kind, agent: AgentId, target: CallId },
     Look { id: CallId, begun: Box<Begun>, query: Query },
     List { part: Slot, status: &'static str, page: u32 },
+    Read { part: Slot, step: Step },
 }
 
 /// How far the listing has got.
@@ -140,6 +143,11 @@ pub(super) enum Lister {
     /// For leave to ask for its next page.
     Waits(Pass),
     Asks(Pass),
+    /// Between two passes, it reads the delivery logs.
+    Reads {
+        until: Mono,
+        step: Step,
+    },
 }
 
 /// Whoever waits for a call to be durable.
@@ -151,12 +159,13 @@ pub(super) struct Waiter {
 
 /// What is answered then.
 pub(super) enum Waits {
-    Hook(Hook),
+    Hook(Box<Hook>),
     Order(Act),
 }
 
-/// The only thing that lists here.
+/// What lists: the active calls, and the delivery logs.
 pub(super) const RECONCILE: u8 = 0;
+pub(super) const REPLAY: u8 = 1;
 
 impl Daemon {
     pub(super) fn new(life: u64, now: Moment, plan: Plan, tuning: Quota) -> Self {
@@ -180,6 +189,7 @@ impl Daemon {
             token: 0,
             token_changed: 0,
             lister: Lister::Rests { until: now.mono },
+            reader: Reader::default(),
             heard_agents: HashSet::new(),
             has_passed: false,
             lag: Duration::ZERO,

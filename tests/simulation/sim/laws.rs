@@ -7,6 +7,7 @@ use callwarden::model::{
     call::Call,
     change::{Change, Event, Note},
     desk::Desk,
+    event::Via,
     ids::CallId,
     operator::Word,
     outcome::{ConfirmedBy, Ended, Outcome},
@@ -236,7 +237,11 @@ fn a_told_end_is_an_outcome(seen: &Seen<'_>) -> bool {
     // A call that was shown active since the end happened, by our clock and that list, goes on.
     let is_contradicted =
         *was_reopened && !(seen.times_are_true && seen.lists_are_prompt && !seen.lied);
-    let is_older = heard.time.zip(*reopened).is_some_and(|(told, reopened)| told <= reopened);
+    let told = match heard.via {
+        Via::Webhook => heard.time,
+        Via::Log { tried } => heard.time.or_else(|| tried.map(Wall::uncut)),
+    };
+    let is_older = told.zip(*reopened).is_some_and(|(told, reopened)| told <= reopened);
     !heard.kind.ends_call() || seen.change.next.ended.is_some() || is_contradicted || is_older
 }
 

@@ -14,6 +14,9 @@ use super::{MINUTE, SECOND, Time, rules};
 /// What our wall clock would say at the beginning of the world, were it right.
 pub(crate) const EPOCH: i64 = 1_700_000_000 * SECOND;
 
+/// How many agents own calls.
+pub(crate) const AGENTS: usize = 3;
+
 /// The number that inbound calls are made to.
 pub(crate) const OUR_NUMBER: &str = "+1555";
 
@@ -53,7 +56,7 @@ impl TrueCall {
             _ => 600 * MINUTE,
         };
         let begins = answered.filter(|_| rng.u8(0..10) < 9).unwrap_or(rings);
-        let agent = rng.usize(0..3);
+        let agent = rng.usize(0..AGENTS);
         let number: Box<str> = format!("+4930{:04}", nth / 2).into();
         let is_inbound = rng.u8(0..4) == 0;
         let (to, from) =

@@ -52,9 +52,8 @@ impl World {
     pub(super) fn listed(&mut self, leave: Leave, brought: Brought) {
         let now = self.now();
         let Brought::Page(answer) = brought else { return };
-        self.finished(&Next::Listing(RECONCILE));
+        self.listing_is_over(leave.part, RECONCILE);
         let Some(daemon) = &mut self.daemon else { return };
-        daemon.part.answered(leave.part, now.mono, &Meter::default());
         let resting = Lister::Rests { until: now.mono };
         let Lister::Asks(mut pass) = std::mem::replace(&mut daemon.lister, resting) else { return };
         self.record.tell(self.time, || format!("listed {} page {}", leave.status, leave.page));
@@ -62,7 +61,9 @@ impl World {
             Ok(page) => {
                 for row in &page.rows {
                     let first = pass.shows(row);
-                    self.take_listed(row, first);
+                    if self.take_listed(row, first) {
+                        pass.adopts(row);
+                    }
                 }
                 pass.heard(page);
             }
@@ -74,6 +75,15 @@ impl World {
             daemon.desk.want_listing(RECONCILE, now.mono);
         } else {
             self.conclude(&pass);
+        }
+    }
+
+    /// A request of a listing is over.
+    pub(super) fn listing_is_over(&mut self, part: Slot, lister: u8) {
+        let now = self.now().mono;
+        self.finished(&Next::Listing(lister));
+        if let Some(daemon) = &mut self.daemon {
+            daemon.part.answered(part, now, &Meter::default());
         }
     }
 
@@ -105,10 +115,10 @@ impl World {
         daemon.has_passed = true;
         let share = daemon.signs.listing_share();
         let until = pass.began().mono.after(listing::pause(self.scenario.reconcile_every, share));
-        daemon.lister = Lister::Rests { until };
         let passes = self.truth.pass_ends(trusted, self.time);
         let time_of = |at| self.clock.time_of(at);
         laws::of_listing(daemon, &self.calls, passes, time_of, &mut self.record);
+        self.read_logs(pass.adopted(), until);
     }
 
     /// Whether an agent may be one that a rule names or webhooks told of, in whichever life.
@@ -147,18 +157,20 @@ impl World {
         unasked
     }
 
-    fn take_listed(&mut self, row: &Row, first: bool) {
+    /// Whether the call was unknown and is taken on.
+    fn take_listed(&mut self, row: &Row, first: bool) -> bool {
         let unasked = self.met(row);
         let shown = Event::Shown { row, listing: first };
         if self.alter(&row.id, &shown).is_some() || row.status.is_over() {
-            return;
+            return false;
         }
         let now = self.now();
         let is_known = row.agent.as_ref().is_some_and(|agent| self.may_know(agent));
-        let Some(daemon) = &mut self.daemon else { return };
+        let Some(daemon) = &mut self.daemon else { return false };
         let (adopt, rules) = (&self.scenario.adopt, &daemon.plan.policy.rules);
         if !listing::is_adopted(row, adopt, rules, &daemon.heard_agents) {
-            return self.record.sometimes("a listed call was left alone by choice");
+            self.record.sometimes("a listed call was left alone by choice");
+            return false;
         }
         let may_be = match (adopt, &row.agent) {
             (Adopt::All, _) => true,
@@ -181,5 +193,6 @@ impl World {
         if let Some(sid) = &row.sid {
             self.name(&row.id, sid);
         }
+        true
     }
 }

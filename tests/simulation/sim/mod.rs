@@ -10,6 +10,7 @@
 //! | `account` | the quota that we share with others |
 //! | `post` | webhooks: lost, doubled, late, repeated until we answer 2xx |
 //! | `daemon`, `changes`, `requests`, `listing`, `store`, `operators` | the engine's part, played plainly |
+//! | `logs` | the delivery logs: the platform's, and how the engine reads them |
 //! | `rules`, `fields` | policies, and what they come to by the sentences of the spec |
 //! | `laws`, `ending` | what must hold after each event, and in the end |
 //! | `health` | what health must say, held against what it says |
@@ -28,6 +29,7 @@ mod health;
 mod laws;
 mod life;
 mod listing;
+mod logs;
 mod operators;
 mod platform;
 mod post;

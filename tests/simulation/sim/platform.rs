@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use callwarden::model::{
     ids::{AgentId, CallId},
+    logs::Step,
     lookup::Query,
-    platform::{Answer, Failure, Page, Row, Status},
+    platform::{Answer, DeliveryPage, Failure, Page, Row, Status},
 };
 
 use super::{
@@ -31,6 +32,7 @@ enum What {
     EndCall { agent: AgentId, target: CallId },
     Look(Query),
     List { status: &'static str, page: u32 },
+    Read(Step),
 }
 
 /// What it brought.
@@ -38,6 +40,8 @@ enum What {
 pub(super) enum Brought {
     EndCall(Answer),
     Page(Result<Page, Failure>),
+    Webhooks(Result<Vec<String>, Failure>),
+    Deliveries(Result<DeliveryPage, Failure>),
 }
 
 /// What comes back of it.
@@ -61,6 +65,7 @@ impl Wire {
             }
             Ask::Look { query, .. } => What::Look(query.clone()),
             Ask::List { status, page, .. } => What::List { status, page: *page },
+            Ask::Read { step, .. } => What::Read(step.clone()),
         };
         Self { token, left, what }
     }
@@ -69,6 +74,8 @@ impl Wire {
         match self.what {
             What::EndCall { .. } => Brought::EndCall(Answer::Failed(failure)),
             What::Look(_) | What::List { .. } => Brought::Page(Err(failure)),
+            What::Read(Step::Webhooks(_)) => Brought::Webhooks(Err(failure)),
+            What::Read(Step::Deliveries { .. }) => Brought::Deliveries(Err(failure)),
         }
     }
 }
@@ -115,6 +122,10 @@ impl World {
             What::Look(query) => Brought::Page(Ok(self.look(query))),
             What::List { status, page } => {
                 Brought::Page(Ok(self.page_of(*page, |row| Status::read(status) == row.status)))
+            }
+            What::Read(Step::Webhooks(agent)) => Brought::Webhooks(self.webhooks_of(agent)),
+            What::Read(Step::Deliveries { agent, webhook, page }) => {
+                Brought::Deliveries(Ok(self.log_page(agent, webhook, *page)))
             }
         });
         let mut takes = self.rng.i64(1_000..400_000);

@@ -1,7 +1,7 @@
 //! Webhooks on their way to us.
 
 use callwarden::model::{
-    event::{CallName, Details, EventKind, Heard},
+    event::{CallName, Details, EventKind, Heard, Via},
     health::Delivery,
     time::Wall,
 };
@@ -19,6 +19,8 @@ pub(super) struct Hook {
     pub(super) heard: Heard,
     /// Whose it is.
     pub(super) call: usize,
+    /// Its place in the platform's log.
+    pub(super) logged: usize,
     /// How often it was delivered.
     tries: u32,
 }
@@ -54,12 +56,16 @@ impl World {
         if agent.as_ref().is_some_and(|told| *told != call.agent) {
             self.record.sometimes("a webhook named another agent");
         }
-        let hook =
-            Hook { heard: Heard { kind, call: name, agent, time, details }, call: nth, tries: 0 };
+        let heard = Heard { kind, call: name, agent, time, details, via: Via::Webhook };
         if self.strikes(Fault::LostHook) {
-            self.record.tell(self.time, || format!("lost: {}", Self::describe(&hook.heard)));
+            self.record.tell(self.time, || format!("lost: {}", Self::describe(&heard)));
+            if self.rng.bool() {
+                self.log(&heard, nth);
+            }
             return;
         }
+        let logged = self.log(&heard, nth);
+        let hook = Hook { heard, call: nth, logged, tries: 0 };
         let copies = if self.strikes(Fault::DoubledHook) { 2 } else { 1 };
         for _ in 0..copies {
             let late = self.strikes(Fault::LateHook);
@@ -82,13 +88,22 @@ impl World {
             }
             return self.repeat_hook(hook);
         }
-        let call = &self.calls[hook.call];
-        // An end that was none may come so late that the call is over by then.
-        let is_before_the_end = hook.heard.time.is_some_and(|told| told < wall(call.ends));
-        if hook.heard.kind.ends_call() && (!call.is_over(self.time) || is_before_the_end) {
-            self.truth.lies_about(hook.call);
-        }
+        self.may_lie(&hook.heard, hook.call);
         self.ingest(hook);
+    }
+
+    /// What is about to be taken in may tell of an end that is none.
+    pub(super) fn may_lie(&mut self, heard: &Heard, nth: usize) {
+        let call = &self.calls[nth];
+        let told = match heard.via {
+            Via::Webhook => heard.time,
+            Via::Log { tried } => heard.time.or(tried),
+        };
+        // It may come so late that the call is over by then.
+        let is_before_the_end = told.is_some_and(|told| told < wall(call.ends));
+        if heard.kind.ends_call() && (!call.is_over(self.time) || is_before_the_end) {
+            self.truth.lies_about(nth);
+        }
     }
 
     /// It was not taken: the platform tries three times more.

@@ -31,6 +31,8 @@ pub(crate) const SOMETIMES: &[&str] = &[
     "a completed outcome was refined",
     "a call was adopted",
     "a call of an agent of ours was adopted",
+    "an adopted call got what its webhooks had told",
+    "a webhook that failed was found in the log",
     "a listed call was left alone by choice",
     "a call was reopened",
     "a call known by its sid got its id",

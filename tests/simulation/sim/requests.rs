@@ -17,7 +17,7 @@ use callwarden::model::{
 use super::{
     SECOND,
     account::Left,
-    daemon::{Ask, RECONCILE, Sent},
+    daemon::{Ask, RECONCILE, REPLAY, Sent},
     laws,
     life::wall,
     listing::Leave,
@@ -49,6 +49,7 @@ impl World {
             }
             match self.pop(now) {
                 Some(Next::Call(kind, id)) => self.let_go(kind, &id),
+                Some(Next::Listing(REPLAY)) => self.let_read(now),
                 Some(Next::Listing(_)) => self.give_leave(now),
                 None => {
                     let again = self.daemon.as_ref().and_then(|d| d.desk.looks_again(now));
@@ -275,6 +276,7 @@ impl World {
             Ask::List { part, status, page } => {
                 self.listed(Leave { part, status, page }, brought);
             }
+            Ask::Read { part, step } => self.has_read(part, &step, brought),
         }
     }
 
@@ -374,12 +376,28 @@ impl World {
     }
 }
 
+impl World {
+    fn let_read(&mut self, now: Mono) {
+        let Some(step) = self.waiting_reader() else {
+            return self.finished(&Next::Listing(REPLAY));
+        };
+        let Some(daemon) = &mut self.daemon else { return };
+        let part = daemon.part.sent(now);
+        self.leave(&Next::Listing(REPLAY), Ask::Read { part, step });
+    }
+}
+
 impl Brought {
     fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::EndCall(Answer::Failed(failure)) | Self::Page(Err(failure)) => Some(failure),
+            Self::EndCall(Answer::Failed(failure))
+            | Self::Page(Err(failure))
+            | Self::Webhooks(Err(failure))
+            | Self::Deliveries(Err(failure)) => Some(failure),
             Self::EndCall(Answer::Accepted | Answer::NotActive | Answer::NotFound)
-            | Self::Page(Ok(_)) => None,
+            | Self::Page(Ok(_))
+            | Self::Webhooks(Ok(_))
+            | Self::Deliveries(Ok(_)) => None,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use callwarden::model::{
     listing::STATUSES,
+    logs::MOST_PAGES,
     policy::{Adopt, Enforcement},
     queue::Share,
     surge::Surge,
@@ -54,7 +55,7 @@ faults! {
     RowWithoutAgent,
     /// The platform's search does not find ids.
     UnsearchableId,
-    /// A webhook never comes.
+    /// A webhook never comes; the platform's log may have it.
     LostHook,
     /// It comes twice.
     DoubledHook,
@@ -174,6 +175,8 @@ pub(crate) struct Scenario {
     /// Whether all calls are placed at the beginning, and one of the policies ends them all.
     pub(crate) is_crowded: bool,
     pub(crate) surge: Surge,
+    /// Webhooks that each agent has: all events to one, or some to each.
+    pub(super) webhooks: usize,
     /// Rows a page.
     pub(crate) per_page: usize,
     /// Whether lists begin with the newest call.
@@ -227,6 +230,7 @@ impl Scenario {
             },
             is_crowded,
             surge: Surge::at_most([0, 20, 20, 100][rng.usize(0..4)]),
+            webhooks: rng.usize(1..=3),
             per_page: [3, 20, 100][rng.usize(0..3)],
             newest_first: rng.bool(),
         }
@@ -247,6 +251,14 @@ impl Scenario {
     pub(crate) fn time_for_a_pass(&self) -> Duration {
         let pages = STATUSES.len() + self.calls.div_ceil(self.per_page);
         let spans = |most| u32::try_from(pages).unwrap().div_ceil(Share::Tenth.of(most));
+        let times = self.quotas.iter().map(|(most, span)| *span * spans(*most));
+        times.max().unwrap_or_default()
+    }
+
+    /// How long reading the logs of so many agents takes at the listings' usual share.
+    pub(super) fn time_to_read(&self, agents: usize) -> Duration {
+        let steps = agents * (1 + self.webhooks * MOST_PAGES as usize);
+        let spans = |most| u32::try_from(steps).unwrap().div_ceil(Share::Tenth.of(most).max(1));
         let times = self.quotas.iter().map(|(most, span)| *span * spans(*most));
         times.max().unwrap_or_default()
     }

@@ -383,7 +383,7 @@ impl World {
         }
         for waiter in daemon.waiters {
             if let Waits::Hook(hook) = waiter.what {
-                self.repeat_hook(hook);
+                self.repeat_hook(*hook);
             }
         }
         // A store that failed, or was slow, held nothing back.
@@ -394,7 +394,7 @@ impl World {
     /// Whoever waited is answered.
     pub(super) fn answer(&mut self, what: Waits, id: &CallId, is_durable: bool) {
         match what {
-            Waits::Hook(hook) => self.answer_hook(hook, id, is_durable),
+            Waits::Hook(hook) => self.answer_hook(*hook, id, is_durable),
             Waits::Order(act) if is_durable => self.order_is_durable(id, act),
             Waits::Order(_) => {}
         }
@@ -425,6 +425,7 @@ impl World {
         if !is_durable {
             return self.repeat_hook(hook);
         }
+        self.has_delivered(hook.logged);
         self.truth.is_told.insert(hook.call);
         let call = &self.calls[hook.call];
         // One that is not the call's own is forgotten once the platform has named that.

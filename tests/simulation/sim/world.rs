@@ -20,6 +20,7 @@ use super::{
     daemon::Daemon,
     laws,
     life::{TrueCall, agent},
+    logs::Logged,
     platform::{Reply, Wire},
     post::Hook,
     record::Record,
@@ -66,6 +67,8 @@ pub(super) struct World {
     pub(super) quota_in_file: usize,
     pub(super) store: Store,
     pub(super) truth: Truth,
+    /// What the platform logs of its webhooks.
+    pub(super) log: Vec<Logged>,
     /// The token that the platform takes, and the one in our file.
     pub(super) token: u64,
     pub(super) token_in_file: u64,
@@ -102,6 +105,7 @@ impl World {
             quota_in_file: 0,
             store: Store::default(),
             truth: Truth::default(),
+            log: Vec::new(),
             token: 0,
             token_in_file: 0,
             secret_is_wrong: false,
@@ -303,6 +307,7 @@ impl World {
         let ours = self.calls.iter().enumerate().filter(|(nth, _)| self.is_ours(*nth, long));
         let ours: Vec<_> = ours.map(|(_, call)| call).collect();
         promise.is_kept(&ours, &self.scenario.policies, daemon, &mut self.record);
+        self.logs_are_read();
         self.look_at_health();
     }
 

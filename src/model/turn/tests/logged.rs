@@ -1,0 +1,107 @@
+//! What the platform's delivery log tells: it counts as if it had come when it was first tried.
+
+use super::*;
+use crate::model::{
+    event::{Heard, Via},
+    time::Wall,
+};
+
+/// An event that the platform first tried to deliver so long ago, and that tells that it happened
+/// so long ago.
+fn logged(scene: &Scene, kind: EventKind, tried: u64, ago: Option<u64>) -> Heard {
+    let before = |ago: u64| scene.now.wall.before(seconds(ago));
+    let via = Via::Log { tried: Some(before(tried)) };
+    Heard { via, ..scene.heard(kind, ago.map(before)) }
+}
+
+/// Whole seconds are cut: the later instant holds.
+const CUT: Duration = Wall::CUT;
+
+#[test]
+fn an_event_without_a_time_of_its_own_happened_no_later_than_it_was_first_tried() {
+    let mut scene = total(600);
+    let started = logged(&scene, EventKind::Started, 100, None);
+    scene.apply(&Event::Heard(&started));
+    assert_eq!(scene.deadline_in(), Some(seconds(500) + CUT));
+
+    // Nor than now, whatever the platform's clock says; and now, if the log tells no time.
+    for tried in [Some(scene.now.wall.after(seconds(9))), None] {
+        let mut scene = total(600);
+        let started = Heard { via: Via::Log { tried }, ..scene.heard(EventKind::Started, None) };
+        scene.apply(&Event::Heard(&started));
+        assert_eq!(scene.deadline_in(), Some(seconds(600)), "{tried:?}");
+    }
+}
+
+/// The start of a call that was found after a long outage moved to when its log was read.
+#[test]
+fn a_time_is_believed_that_was_not_too_old_when_the_event_was_first_tried() {
+    let mut scene = total(90_000);
+    scene.shown_by_listing(Status::InProgress);
+    let started = logged(&scene, EventKind::Started, 10_000, Some(17_199));
+    let refused =
+        |change: &Change| change.notes.iter().any(|note| matches!(note, Note::TimeRefused(_)));
+    assert!(!refused(&change(&mut scene, &Event::Heard(&started))));
+    assert_eq!(scene.deadline_in(), Some(seconds(90_000 - 17_199)));
+
+    let mut scene = total(90_000);
+    scene.shown_by_listing(Status::InProgress);
+    let started = logged(&scene, EventKind::Started, 10_000, Some(17_200));
+    assert!(refused(&change(&mut scene, &Event::Heard(&started))));
+    assert_eq!(scene.deadline_in(), Some(seconds(80_000) + CUT));
+}
+
+#[test]
+fn a_call_that_old_entries_alone_tell_of_is_not_enforced_before_the_platform_shows_it() {
+    let mut scene = total(90_000);
+    for (kind, ago) in [(EventKind::Connected, Some(7_300)), (EventKind::Started, None)] {
+        let event = logged(&scene, kind, 7_202, ago);
+        scene.apply(&Event::Heard(&event));
+        assert!(scene.call.unproven, "{kind}");
+    }
+    let recent = logged(&scene, EventKind::ConversationStarted, 7_190, Some(7_200));
+    scene.apply(&Event::Heard(&recent));
+    assert!(!scene.call.unproven);
+
+    let mut scene = total(90_000);
+    let timeless = logged(&scene, EventKind::Started, 7_202, None);
+    scene.apply(&Event::Heard(&timeless));
+    assert!(scene.call.unproven);
+}
+
+#[test]
+fn an_end_of_before_the_platform_contradicted_it_is_none() {
+    let mut scene = total(600);
+    scene.hear(EventKind::Connected);
+    scene.show(Status::Completed);
+    assert_eq!(scene.outcome(), Some(Outcome::Completed));
+    scene.pass(seconds(60));
+    for _ in 0..2 {
+        scene.shown_by_listing(Status::InProgress);
+    }
+    assert_eq!(scene.outcome(), None);
+    scene.pass(seconds(60));
+    let end = logged(&scene, EventKind::Ended, 100, None);
+    scene.apply(&Event::Heard(&end));
+    assert_eq!(scene.outcome(), None);
+    let end = logged(&scene, EventKind::Ended, 10, Some(10));
+    scene.apply(&Event::Heard(&end));
+    assert_eq!(scene.outcome(), Some(Outcome::Completed));
+}
+
+#[test]
+fn how_late_it_is_read_says_nothing_of_webhooks() {
+    let mut scene = total(600);
+    let delays = |change: Change| {
+        change.notes.into_iter().find_map(|note| match note {
+            Note::Taken { delay, .. } => Some(delay),
+            _ => None,
+        })
+    };
+    let by_log = logged(&scene, EventKind::Started, 100, Some(100));
+    assert_eq!(delays(change(&mut scene, &Event::Heard(&by_log))), Some(None));
+    assert_eq!(
+        delays(hear(&mut scene, EventKind::Connected, seconds(50))),
+        Some(Some(seconds(50)))
+    );
+}

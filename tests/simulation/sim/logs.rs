@@ -1,0 +1,246 @@
+//! The platform's delivery logs, and their reading: what `engine/replay` does.
+
+use std::collections::BTreeMap;
+
+use callwarden::model::{
+    call::Call,
+    event::{Heard, Via},
+    ids::{AgentId, CallId},
+    listing::Adopted,
+    logs::{Logs, MOST_PAGES, Step},
+    platform::{Delivered, DeliveryPage, Failure},
+    quota::Slot,
+    time::{Mono, Wall},
+};
+
+use super::{
+    SECOND, Time,
+    daemon::{Daemon, Lister, REPLAY},
+    laws::micros,
+    life::{AGENTS, wall},
+    platform::Brought,
+    world::World,
+};
+
+/// A webhook, as the platform logs it.
+#[derive(Clone, Debug)]
+pub(super) struct Logged {
+    heard: Heard,
+    call: usize,
+    at: Time,
+    succeeded: bool,
+}
+
+/// The daemon's reading of the logs, and what it must bring.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    pub(super) logs: Logs,
+    /// Calls that listings showed first and whose agent's logs were wanted for that: since when.
+    unread: BTreeMap<CallId, (AgentId, Time)>,
+    /// When the reading of the agent in hand began.
+    began: Time,
+}
+
+impl World {
+    /// The platform is about to deliver a webhook. Gives its place in the log.
+    pub(super) fn log(&mut self, heard: &Heard, call: usize) -> usize {
+        self.log.push(Logged { heard: heard.clone(), call, at: self.time, succeeded: false });
+        self.log.len() - 1
+    }
+
+    /// A webhook was answered 2xx.
+    pub(super) fn has_delivered(&mut self, place: usize) {
+        self.log[place].succeeded = true;
+    }
+
+    fn webhook_of(&self, logged: &Logged) -> String {
+        format!("w{}", logged.heard.kind as usize % self.scenario.webhooks)
+    }
+
+    /// The platform's answer: the webhooks that an agent has.
+    pub(super) fn webhooks_of(&self, agent: &AgentId) -> Result<Vec<String>, Failure> {
+        if self.calls.iter().any(|call| call.agent == *agent) {
+            Ok((0..self.scenario.webhooks).map(|nth| format!("w{nth}")).collect())
+        } else {
+            Err(Failure::Misdirected { status: 404 })
+        }
+    }
+
+    /// Its answer: a page of what was delivered to one of them, the newest first.
+    pub(super) fn log_page(&self, agent: &AgentId, webhook: &str, page: u32) -> DeliveryPage {
+        let is_there = |logged: &&Logged| self.calls[logged.call].agent == *agent;
+        let places = self.log.iter().enumerate().rev();
+        let entries =
+            places.filter(|(_, logged)| is_there(logged) && self.webhook_of(logged) == webhook);
+        let all: Vec<_> = entries.map(|(place, logged)| Self::shown(place, logged)).collect();
+        let per_page = self.scenario.per_page;
+        let last_page = u32::try_from(all.len().div_ceil(per_page)).unwrap().max(1);
+        let before = (page as usize - 1) * per_page;
+        DeliveryPage {
+            deliveries: all.into_iter().skip(before).take(per_page).collect(),
+            last_page,
+        }
+    }
+
+    fn shown(place: usize, logged: &Logged) -> Delivered {
+        Delivered {
+            id: place.to_string(),
+            event: Some(logged.heard.kind.name().to_owned()),
+            succeeded: logged.succeeded,
+            // In whole seconds, cut.
+            at: Some(Wall(wall(logged.at).0 / SECOND * SECOND)),
+            body: String::new(),
+        }
+    }
+
+    /// A pass is over: the logs are read until the next one is due.
+    pub(super) fn read_logs(&mut self, adopted: &Adopted, until: Mono) {
+        let Some(daemon) = &mut self.daemon else { return };
+        let wants = |call| daemon.reader.logs.wants(call, adopted);
+        let wants: Vec<_> = daemon.calls.values().filter_map(|kept| wants(&kept.call)).collect();
+        daemon.reader.logs.begin(wants);
+        for kept in daemon.calls.values().filter(|kept| adopted.contains_key(&kept.call.id)) {
+            if let Some(agent) = kept.call.facts.agent() {
+                let unread = (agent.clone(), self.time);
+                daemon.reader.unread.insert(kept.call.id.clone(), unread);
+            }
+        }
+        self.read_on(until);
+    }
+
+    fn read_on(&mut self, until: Mono) {
+        let now = self.now().mono;
+        let Some(daemon) = &mut self.daemon else { return };
+        daemon.lister = match daemon.reader.logs.next_step() {
+            Some(step) => {
+                daemon.desk.want_listing(REPLAY, now);
+                Lister::Reads { until, step }
+            }
+            None => Lister::Rests { until },
+        };
+    }
+
+    /// The step that waits for leave.
+    pub(super) fn waiting_reader(&mut self) -> Option<Step> {
+        let daemon = self.daemon.as_mut()?;
+        let Lister::Reads { step, .. } = &daemon.lister else { return None };
+        if matches!(step, Step::Webhooks(_)) {
+            daemon.reader.began = self.time;
+        }
+        Some(step.clone())
+    }
+
+    /// What was asked for came, or could not be had.
+    pub(super) fn has_read(&mut self, part: Slot, step: &Step, brought: Brought) {
+        let now = self.now().mono;
+        self.listing_is_over(part, REPLAY);
+        let failed = match brought {
+            Brought::Webhooks(answer) => {
+                answer.map(|webhooks| self.logs(|logs| logs.had_webhooks(webhooks)))
+            }
+            Brought::Deliveries(answer) => answer.map(|page| {
+                self.take_logged(&page);
+                self.logs(|logs| logs.had_page(&page));
+            }),
+            Brought::EndCall(_) | Brought::Page(_) => return,
+        };
+        match failed {
+            Ok(()) => self.what_failed_is_known(step.agent()),
+            Err(_) => self.logs(Logs::failed),
+        }
+        let Some(daemon) = &mut self.daemon else { return };
+        let Lister::Reads { until, .. } = daemon.lister else { return };
+        if until <= now {
+            daemon.lister = Lister::Rests { until };
+        } else {
+            self.read_on(until);
+        }
+    }
+
+    fn logs(&mut self, change: impl FnOnce(&mut Logs)) {
+        if let Some(daemon) = &mut self.daemon {
+            change(&mut daemon.reader.logs);
+        }
+    }
+
+    fn take_logged(&mut self, page: &DeliveryPage) {
+        for delivered in &page.deliveries {
+            let Logged { heard, call, .. } =
+                self.log[delivered.id.parse::<usize>().unwrap()].clone();
+            let heard = Heard { via: Via::Log { tried: delivered.at }, ..heard };
+            let takes = |logs: &Logs| logs.takes(delivered, &heard.call);
+            if !self.daemon.as_ref().is_some_and(|daemon| takes(&daemon.reader.logs)) {
+                continue;
+            }
+            let path = if delivered.succeeded {
+                "an adopted call got what its webhooks had told"
+            } else {
+                "a webhook that failed was found in the log"
+            };
+            self.record.sometimes(path);
+            self.may_lie(&heard, call);
+            self.take_in(&heard, call);
+            self.logs(|logs| logs.took(delivered));
+        }
+    }
+
+    /// Once all is well, the logs that adopted calls want are read.
+    pub(super) fn logs_are_read(&mut self) {
+        let passes = (self.scenario.reconcile_every + self.scenario.time_for_a_pass()) * 2;
+        let long = micros(passes + self.scenario.time_to_read(AGENTS) * 2);
+        let well = self.scenario.nothing_holds_back();
+        let Some(daemon) = &self.daemon else { return };
+        let is_owed = |(id, (agent, since)): &(&CallId, &(AgentId, Time))| {
+            let is_ours = |call: &&Call| call.facts.agent() == Some(agent);
+            (*since).max(well).max(self.awake_since) + long < self.time
+                && daemon.wants_logs(id).filter(is_ours).is_some()
+        };
+        if let Some((id, (_, since))) = daemon.reader.unread.iter().find(is_owed) {
+            let seen = || format!("{id}, wanted since {since}: {:?}", daemon.reader.logs);
+            self.record.broken("the logs that a call wants are read", seen);
+        }
+    }
+
+    /// The logs of an agent have been read: of calls that a listing showed first, all that is in
+    /// them of before is known.
+    fn what_failed_is_known(&mut self, agent: &AgentId) {
+        let Some(daemon) = &mut self.daemon else { return };
+        if daemon.reader.logs.next_step().is_some_and(|step| step.agent() == agent) {
+            return;
+        }
+        let began = daemon.reader.began;
+        let unread = std::mem::take(&mut daemon.reader.unread);
+        let (read, unread): (BTreeMap<_, _>, _) =
+            unread.into_iter().partition(|(_, (of, since))| of == agent && *since <= began);
+        daemon.reader.unread = unread;
+        let Some(daemon) = &self.daemon else { return };
+        let most = MOST_PAGES as usize * self.scenario.per_page;
+        for (id, (_, since)) in read {
+            let Some(call) = daemon.wants_logs(&id) else { continue };
+            let is_unknown = |(place, logged): &(usize, &Logged)| {
+                let newer = || {
+                    self.log[*place..].iter().filter(|other| {
+                        self.calls[other.call].agent == *agent
+                            && self.webhook_of(other) == self.webhook_of(logged)
+                    })
+                };
+                logged.at < since
+                    && self.calls[logged.call].id == id
+                    && call.facts.times(logged.heard.kind).is_none()
+                    && newer().count() <= most
+            };
+            if let Some((_, logged)) = self.log.iter().enumerate().find(is_unknown) {
+                let seen = || format!("{logged:?} of {call:?}");
+                self.record.broken("what the logs have of an adopted call is known", seen);
+            }
+        }
+    }
+}
+
+impl Daemon {
+    /// The call, if its logs were wanted all the time: not while it was over by our books.
+    fn wants_logs(&self, id: &CallId) -> Option<&Call> {
+        let kept = self.calls.get(id)?;
+        Some(&kept.call).filter(|call| call.ended.is_none() && !kept.books.was_reopened)
+    }
+}
