@@ -225,7 +225,7 @@ impl World {
                     })
                 };
                 logged.at < since
-                    && self.calls[logged.call].id == id
+                    && (&self.calls[logged.call].id, &self.calls[logged.call].agent) == (&id, agent)
                     && call.facts.times(logged.heard.kind).is_none()
                     && newer().count() <= most
             };
