@@ -4,10 +4,7 @@
 //! follows from a change (a wake-up, a request, a write) is handed on while the entry is locked,
 //! without waiting, so that the changes of a call reach timer, desk and ledger in their order.
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use dashmap::{DashMap, Entry as Place};
 
@@ -16,6 +13,7 @@ use super::{
     desk::Desk,
     ledger::{Ledger, Ticket},
     persist::Loaded,
+    room::{Full, Room},
     vitals::Locked,
     wakeups::Wakeups,
 };
@@ -39,9 +37,7 @@ pub(super) struct Calls {
     /// By the provider's sid, the id of the call.
     aliases: DashMap<CallId, CallId>,
     policy: RwLock<Arc<Policy>>,
-    /// Calls without outcome: exact, since it bounds what is taken in.
-    unended: AtomicUsize,
-    most: usize,
+    pub(super) room: Room,
     clock: Clock,
     pub(super) tally: Locked<Tally>,
     wakeups: Arc<Wakeups>,
@@ -102,10 +98,6 @@ pub(super) struct TakenOut {
     unasked: Unasked,
 }
 
-/// `server.max_calls` is reached.
-#[derive(Debug)]
-pub(super) struct Full;
-
 impl Calls {
     pub(super) fn new(
         policy: Policy,
@@ -119,8 +111,7 @@ impl Calls {
             map: DashMap::new(),
             aliases: DashMap::new(),
             policy: RwLock::new(Arc::new(policy)),
-            unended: AtomicUsize::new(0),
-            most,
+            room: Room::new(most),
             clock,
             tally: Locked::default(),
             wakeups,
@@ -195,7 +186,7 @@ impl Calls {
         let mut is_new = false;
         let mut entry = self.map.entry(id.clone()).or_insert_with(|| {
             is_new = true;
-            self.unended.fetch_add(1, Ordering::Relaxed);
+            self.room.enter();
             self.enter(Call::new(id.clone(), self.clock.now()))
         });
         entry.context = entry.context.take().or_else(|| other.context.clone());
@@ -227,7 +218,9 @@ impl Calls {
     ) -> Option<Changed> {
         let Place::Vacant(place) = self.map.entry(call.id.clone()) else { return None };
         let is_over = call.ended.is_some();
-        self.unended.fetch_add(usize::from(!is_over), Ordering::Relaxed);
+        if !is_over {
+            self.room.enter();
+        }
         let mut entry = Entry { saved: call.version, ..self.enter(call) };
         let changed = self.alter(&mut entry, &Event::Restored { same_boot, context });
         place.insert(entry);
@@ -387,22 +380,13 @@ impl Calls {
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 
-    /// How many calls are without outcome.
-    pub(super) fn unended(&self) -> u64 {
-        self.unended.load(Ordering::Relaxed) as u64
-    }
-
     /// How many calls are in memory.
     pub(super) fn len(&self) -> usize {
         self.map.len()
     }
 
     fn admit(&self, id: &CallId) -> Result<Entry, Full> {
-        let admitted = self.unended.fetch_add(1, Ordering::Relaxed);
-        if admitted >= self.most {
-            self.unended.fetch_sub(1, Ordering::Relaxed);
-            return Err(Full);
-        }
+        self.room.ask()?;
         Ok(self.enter(Call::new(id.clone(), self.clock.now())))
     }
 
@@ -412,7 +396,9 @@ impl Calls {
     }
 
     fn leave(&self, call: &Call) {
-        self.unended.fetch_sub(usize::from(call.ended.is_none()), Ordering::Relaxed);
+        if call.ended.is_none() {
+            self.room.leave();
+        }
         self.tally.get().leave(call);
         self.wakeups.arm(&call.id, None);
         self.desk.forget(&call.id);
@@ -452,13 +438,11 @@ impl Calls {
         let send = self.hand_on(call, effects);
         match (before.ended.is_some(), call.ended.is_some()) {
             (false, true) => {
-                self.unended.fetch_sub(1, Ordering::Relaxed);
+                self.room.leave();
                 self.desk.forget(&call.id);
             }
             // Live again: what is live is taken on, whatever `max_calls` says.
-            (true, false) => {
-                self.unended.fetch_add(1, Ordering::Relaxed);
-            }
+            (true, false) => self.room.enter(),
             (false, false) | (true, true) => {}
         }
         let (was, is) = (Standing::of(&before), Standing::of(call));

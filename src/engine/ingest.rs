@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tracing::{debug, warn};
 
-use super::{Engine, Shared, calls::Full, ledger::Ticket, persist::Loaded, recover};
+use super::{Engine, Shared, ledger::Ticket, persist::Loaded, recover, room::Full};
 use crate::{
     model::{
         change::Received,
@@ -67,6 +67,12 @@ impl Shared {
         let context = heard.details.context.as_ref().map(kept);
         let changed = self.calls.hear(&resolved.id, heard, context, resolved.unasked)?;
         self.events.tell(&changed);
+        // There may have been no room for it a moment ago.
+        if let CallName::Both { id, sid } = &heard.call
+            && self.calls.id_of(sid).as_ref() != Some(id)
+        {
+            self.name(id, sid);
+        }
         let received = match changed.taken.unwrap_or(Received::Duplicate) {
             Received::Duplicate if resolved.joined => Received::Updated,
             received => received,
@@ -90,7 +96,7 @@ impl Shared {
                 Resolved { id, unasked: Unasked::unless(asked, asked), joined: false }
             }
             CallName::Both { id, sid } => {
-                let (unasked, joined) = self.unite(id, Some(sid), true).await;
+                let (unasked, joined) = self.unite(id, Some(sid), self.calls.room.is_left()).await;
                 Resolved { id: id.clone(), unasked, joined }
             }
         }
@@ -108,13 +114,13 @@ impl Shared {
     /// the store could not be asked, and whether two calls have become one.
     ///
     /// `is_taken_on`: the call will be in memory whether it is known or not. The name of one that
-    /// is not would hide what the store has under it.
+    /// is not would stay for ever, and hide what the store has under it.
     async fn unite(&self, id: &CallId, sid: Option<&CallId>, is_taken_on: bool) -> (Unasked, bool) {
         let (asked, mut asked_sid, mut joined) = (self.fetch(id).await, true, false);
         let is_news = |sid: &&CallId| self.calls.id_of(sid).as_ref() != Some(id);
         if let Some(sid) = sid.filter(is_news) {
             asked_sid = self.fetch(sid).await;
-            let is_known = || asked_sid || self.calls.contains(id) || self.calls.contains(sid);
+            let is_known = || self.calls.contains(id) || self.calls.contains(sid);
             joined = (is_taken_on || is_known()) && self.name(id, sid);
         }
         (Unasked::unless(asked, asked_sid), joined)

@@ -27,6 +27,7 @@ mod reconcile;
 mod recover;
 mod reload;
 mod replay;
+mod room;
 mod timer;
 mod token;
 mod vitals;

@@ -8,10 +8,10 @@ use tracing::{debug, warn};
 
 use super::{
     Shared,
-    calls::Full,
     desk::{Leave, Lister},
     recover::Past,
     replay::Replay,
+    room::Full,
 };
 use crate::{
     model::{
@@ -59,7 +59,7 @@ impl Reconcile {
                 shared.conclude(&pass);
                 let pause = listing::pause(every, shared.signs.get().listing_share());
                 let due = pass.began().mono.after(pause);
-                replay.run(pass.adopted(), due).await;
+                replay.run(&pass, due).await;
                 tokio::time::sleep(due.since(shared.clock.now().mono)).await;
             };
             // The pass waits for the quota, which may take long: the loop turns all the same.

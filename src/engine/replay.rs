@@ -8,10 +8,11 @@ use tracing::{debug, info};
 
 use super::{Shared, desk::Lister};
 use crate::model::{
+    call::Call,
     decode::{PathNames, What, decode},
     event::{Heard, Via},
     ids::AgentId,
-    listing::Adopted,
+    listing::Pass,
     logs::{Logs, Step},
     platform::{Delivered, DeliveryPage, Failure, Meter},
     time::Mono,
@@ -28,16 +29,18 @@ impl Replay {
         Self { shared, logs: Logs::default() }
     }
 
-    /// Reads what the calls want, until it is read or the next pass is due; a page at least, for
-    /// passes may take all the time there is. `adopted`: the calls that the last pass showed first.
-    pub(super) async fn run(&mut self, adopted: &Adopted, until: Mono) {
-        self.logs.begin(self.shared.calls.collect(|call| self.logs.wants(call, adopted)));
+    /// Reads what the calls want after this pass, until all of it is read or the next pass is due.
+    pub(super) async fn run(&mut self, pass: &Pass, until: Mono) {
+        let wants = |call: &Call| self.logs.wants(call, pass.adopted());
+        self.logs.begin(self.shared.calls.collect(wants));
+        let mut least = pass.least_for_logs();
         while let Some(step) = self.logs.next_step() {
             if let Err(failure) = self.take(&step).await {
                 debug!(agent = %step.agent(), %failure, "the delivery logs of an agent could not be read");
                 self.logs.failed();
             }
-            if until <= self.shared.clock.now().mono {
+            least = least.saturating_sub(1);
+            if least == 0 && until <= self.shared.clock.now().mono {
                 return;
             }
         }

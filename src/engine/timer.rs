@@ -143,7 +143,7 @@ impl Timer {
         self.follow_wall(both);
         self.learn();
         self.shared.signs.get().age(now);
-        self.shared.events.feed.live(self.shared.calls.unended());
+        self.shared.events.feed.live(self.shared.calls.room.taken() as u64);
         self.shared.signs.get().timer_turned(std::mem::take(&mut self.worst), now);
         let passed = now.since(self.last_tick);
         self.last_tick = now;

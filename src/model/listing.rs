@@ -157,6 +157,13 @@ impl Pass {
         span.mul_f64(f64::from(self.requests) / f64::from(usual)) > LONG
     }
 
+    /// How many requests for delivery logs follow it, whatever time is left until the next pass: there
+    /// may be none.
+    #[must_use]
+    pub fn least_for_logs(&self) -> u32 {
+        self.requests.div_ceil(4)
+    }
+
     /// Whether this pass, once complete, should have shown the call and did not.
     #[must_use]
     pub fn lacks(&self, call: &Call) -> bool {

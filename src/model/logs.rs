@@ -74,7 +74,7 @@ pub struct Logs {
 }
 
 /// What is wanted of an agent's logs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Wanted {
     since: Wall,
     calls: HashSet<CallId>,
@@ -85,8 +85,8 @@ struct Wanted {
 struct Reading {
     agent: AgentId,
     wanted: Wanted,
-    /// The webhooks that are left, the present one first; `None` until they are known.
-    webhooks: Option<VecDeque<String>>,
+    /// The webhooks that are left, the present one first; none until they are known.
+    webhooks: VecDeque<String>,
     page: u32,
     /// The deliveries that it came by.
     seen: HashSet<String>,
@@ -133,9 +133,8 @@ impl Logs {
         let mut before = std::mem::take(&mut self.wanted);
         for Want { agent, since, names } in wants {
             let known = before.remove(&agent);
-            let wanted = self.wanted.entry(agent);
-            let wanted =
-                wanted.or_insert_with(|| known.unwrap_or(Wanted { since, calls: HashSet::new() }));
+            let new = Wanted { since, calls: HashSet::new() };
+            let wanted = self.wanted.entry(agent).or_insert_with(|| known.unwrap_or(new));
             wanted.since = wanted.since.min(since);
             wanted.calls.extend(names);
         }
@@ -152,14 +151,13 @@ impl Logs {
 
     /// What to ask for next; `None` when the round is over.
     pub fn next_step(&mut self) -> Option<Step> {
-        let wanted = &self.wanted;
         let turns = &mut self.turns;
         let reading = match &mut self.reading {
             Some(reading) => reading,
-            none => none.insert(Reading::begin(turns.pop_front()?, wanted)?),
+            none => none.insert(Reading::of(turns.pop_front()?)),
         };
         let agent = reading.agent.clone();
-        Some(match reading.webhooks.as_ref().and_then(VecDeque::front) {
+        Some(match reading.webhooks.front() {
             None => Step::Webhooks(agent),
             Some(webhook) => {
                 Step::Deliveries { agent, webhook: webhook.clone(), page: reading.page }
@@ -169,10 +167,11 @@ impl Logs {
 
     /// The agent in hand has these webhooks.
     pub fn had_webhooks(&mut self, webhooks: Vec<String>) {
-        if let Some(reading) = &mut self.reading {
-            reading.webhooks = Some(webhooks.into());
-            self.go_on();
-        }
+        let Some(reading) = &mut self.reading else { return };
+        reading.webhooks = webhooks.into();
+        // What is wanted from now on has it read again.
+        reading.wanted = self.wanted.get(&reading.agent).cloned().unwrap_or_default();
+        self.go_on();
     }
 
     /// Whether a delivery in the log of the agent in hand is to be taken in: it never reached us, or
@@ -214,7 +213,7 @@ impl Logs {
         };
         if deliveries.iter().any(is_old) || reading.page >= page.last_page.min(MOST_PAGES) {
             reading.page = 1;
-            reading.webhooks.as_mut().and_then(VecDeque::pop_front);
+            reading.webhooks.pop_front();
             self.go_on();
         } else {
             reading.page += 1;
@@ -228,8 +227,7 @@ impl Logs {
 
     /// Where no webhook is left, the agent's logs have been read.
     fn go_on(&mut self) {
-        let is_done =
-            |reading: &mut Reading| reading.webhooks.as_ref().is_some_and(VecDeque::is_empty);
+        let is_done = |reading: &mut Reading| reading.webhooks.is_empty();
         let Some(reading) = self.reading.take_if(is_done) else { return };
         let Reading { agent, wanted: read_for, seen, newest, fails, .. } = reading;
         let read = self.read.entry(agent.clone()).or_default();
@@ -244,16 +242,16 @@ impl Logs {
 }
 
 impl Reading {
-    fn begin(agent: AgentId, wanted: &BTreeMap<AgentId, Wanted>) -> Option<Self> {
-        Some(Self {
-            wanted: wanted.get(&agent)?.clone(),
+    fn of(agent: AgentId) -> Self {
+        Self {
             agent,
-            webhooks: None,
+            wanted: Wanted::default(),
+            webhooks: VecDeque::new(),
             page: 1,
             seen: HashSet::new(),
             newest: Wall::default(),
             fails: false,
-        })
+        }
     }
 }
 

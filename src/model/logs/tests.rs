@@ -137,6 +137,7 @@ fn what_failed_is_taken_in_and_of_adopted_calls_all_but_nothing_twice() {
     let by_id = |name: &str| CallName::Id(id(name));
     assert!(!logs.takes(&failed, &by_id("c")), "no log is being read");
     logs.next_step();
+    logs.had_webhooks(webhooks(&["w"]));
     let both = |call: &str, sid: &str| CallName::Both { id: id(call), sid: id(sid) };
     for (name, is_adopted) in [
         (by_id("c"), true),
@@ -152,7 +153,6 @@ fn what_failed_is_taken_in_and_of_adopted_calls_all_but_nothing_twice() {
     }
     logs.took(&failed);
     assert!(!logs.takes(&failed, &by_id("c")) && logs.takes(&done, &by_id("c")));
-    logs.had_webhooks(webhooks(&["w"]));
     logs.had_page(&page(&[failed.clone(), done.clone()], 1));
     assert_eq!(logs.next_step(), None);
     // Another reading comes by it again.
@@ -226,8 +226,8 @@ fn all_of_an_adopted_call_is_wanted_until_it_was_read() {
     let heard = heard("c", "a", Wall(9));
     begin(&mut logs, &[&heard], &Adopted::new());
     logs.next_step();
-    assert!(logs.takes(&delivered("1", 1, true), &CallName::Sid(id("sid-c"))));
     logs.had_webhooks(webhooks(&["w"]));
+    assert!(logs.takes(&delivered("1", 1, true), &CallName::Sid(id("sid-c"))));
     logs.had_page(&page(&[delivered("2", 5_000_000, true)], 2));
     assert_eq!(logs.next_step(), step("a", "w", 2), "back to when it was placed");
 }

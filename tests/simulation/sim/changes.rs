@@ -165,11 +165,15 @@ impl World {
     /// A webhook comes in: it is answered once what it told is durable.
     pub(super) fn ingest(&mut self, hook: Hook) {
         let now = self.now();
-        if let Some((daemon, told)) = self.daemon.as_mut().zip(hook.heard.time) {
+        let Some(id) = self.take_in(&hook.heard, hook.call) else {
+            self.record.sometimes("a webhook was refused for want of room");
+            let id = self.calls[hook.call].id.clone();
+            return self.answer_hook(hook, &id, false);
+        };
+        let Some(daemon) = &mut self.daemon else { return };
+        if let Some(told) = hook.heard.time {
             daemon.troubles.heard(now.wall.since(told), now.mono);
         }
-        let id = self.take_in(&hook.heard, hook.call);
-        let Some(daemon) = &mut self.daemon else { return };
         let is_saved = daemon.calls.get(&id).is_some_and(|kept| kept.saved >= kept.call.version);
         if is_saved {
             self.answer_hook(hook, &id, true);
@@ -182,17 +186,21 @@ impl World {
         }
     }
 
-    /// Takes in what was told of a call, by webhook or by the log. Gives the call's name.
-    pub(super) fn take_in(&mut self, heard: &Heard, nth: usize) -> CallId {
+    /// Takes in what was told of a call, by webhook or by the log. Gives the call's name; nothing where
+    /// there is no room for it.
+    pub(super) fn take_in(&mut self, heard: &Heard, nth: usize) -> Option<CallId> {
         if let Some((daemon, agent)) = self.daemon.as_mut().zip(heard.agent.clone()) {
             daemon.heard_agents.insert(agent);
         }
         self.truth.delivered.insert(nth);
         self.truth.told_agents.extend(heard.agent.clone());
         let (id, unasked) = self.resolve(&heard.call);
-        let now = self.now();
-        let Some(daemon) = &mut self.daemon else { return id };
+        let (now, has_room) = (self.now(), self.has_room());
+        let daemon = self.daemon.as_mut()?;
         if !daemon.calls.contains_key(&id) {
+            if !has_room {
+                return None;
+            }
             daemon.admit(&id, now);
             if unasked.is_any() {
                 self.record.sometimes("a call was taken in unchecked");
@@ -201,17 +209,22 @@ impl World {
         if let Some(kept) = daemon.calls.get_mut(&id) {
             kept.unasked = kept.unasked.told_again(unasked);
         }
-        let Some(daemon) = &mut self.daemon else { return id };
+        let daemon = self.daemon.as_mut()?;
         let context = rules::kept_of(heard, &daemon.plan.policy);
         let known = daemon.call(&id).and_then(|call| call.facts.context());
         self.alter(&id, &Event::Heard(heard));
-        let Some(daemon) = &mut self.daemon else { return id };
+        let daemon = self.daemon.as_mut()?;
         if let Some(kept) = daemon.calls.get_mut(&id)
             && kept.call.facts.context() != known
         {
             kept.context = context;
         }
-        id
+        Some(id)
+    }
+
+    /// Whether there is room for a call that is unknown.
+    pub(super) fn has_room(&self) -> bool {
+        self.daemon.as_ref().is_some_and(|daemon| daemon.unended() < self.scenario.max_calls)
     }
 
     /// The call of that name, brought into memory if the store has it; and whether the store could
@@ -231,7 +244,10 @@ impl World {
                 let id = is_known(self).unwrap_or_else(|| sid.clone());
                 (id, Unasked::unless(asked, asked))
             }
-            CallName::Both { id, sid } => (id.clone(), self.unite(id, Some(sid), true)),
+            CallName::Both { id, sid } => {
+                let has_room = self.has_room();
+                (id.clone(), self.unite(id, Some(sid), has_room))
+            }
         }
     }
 
@@ -248,7 +264,7 @@ impl World {
         if let Some(sid) = sid.filter(|sid| known(sid) != Some(id)) {
             asked_sid = self.fetch(sid);
             let has = |name| self.daemon.as_ref().is_some_and(|d| d.calls.contains_key(name));
-            if is_taken_on || asked_sid || has(id) || has(sid) {
+            if is_taken_on || has(id) || has(sid) {
                 self.name(id, sid);
             }
         }
@@ -331,6 +347,11 @@ impl World {
     /// The tick's comparison of calls with timers and desk.
     pub(super) fn repair(&mut self, now: Mono) {
         let Some(daemon) = &mut self.daemon else { return };
+        if let Some((sid, id)) =
+            daemon.aliases.iter().find(|(_, id)| !daemon.calls.contains_key(*id))
+        {
+            self.record.broken("a name leads to a call in memory", || format!("{sid} of {id}"));
+        }
         for (id, kept) in &daemon.calls {
             if kept.call.ended.is_some() || daemon.reloading.contains(id) {
                 continue;

@@ -238,6 +238,11 @@ impl Daemon {
         self.calls.get(id).map(|kept| &kept.call)
     }
 
+    /// How many calls are without outcome.
+    pub(super) fn unended(&self) -> usize {
+        self.calls.values().filter(|kept| kept.call.ended.is_none()).count()
+    }
+
     /// Begins a call in memory.
     pub(super) fn admit(&mut self, id: &CallId, now: Moment) {
         self.enter(Kept::new(Call::new(id.clone(), now), Books::default()));

@@ -117,11 +117,11 @@ impl Troubles {
         (must, answer.max(amiss).max(warns(was_throttled || vitals.platform.backlog > 0)))
     }
 
-    fn of_webhooks(&self, started: Mono, now: Mono) -> Status {
+    fn of_webhooks(&self, daemon: &Daemon, is_full: bool, now: Mono) -> Status {
         const LONG: Duration = Duration::from_secs(300);
-        let accepted = self.accepted.unwrap_or(started);
+        let accepted = self.accepted.unwrap_or(daemon.started);
         let is_refused = self.refused.is_some_and(|at| now < at.after(LONG));
-        if is_refused && accepted.after(LONG) <= now {
+        if is_full || (is_refused && accepted.after(LONG) <= now) {
             Status::Fail
         } else if self.missed.back().is_some_and(|at| at.after(2 * LONG) >= now) {
             Status::Warn
@@ -143,8 +143,9 @@ impl World {
     fn vitals(&mut self) -> Option<Vitals> {
         let now = self.clock.now(self.time);
         let every = self.scenario.reconcile_every;
+        let most = self.scenario.max_calls as u64;
         let daemon = self.daemon.as_mut()?;
-        let calls = daemon.tally.calls(&daemon.plan.policy.enforcement, u64::MAX, now);
+        let calls = daemon.tally.calls(&daemon.plan.policy.enforcement, most, now);
         let failed_stops = daemon.tally.failed_stops(now.wall);
         let backlog = daemon.desk.backlog(now.mono);
         let platform =
@@ -158,7 +159,7 @@ impl World {
         self.calls_are_counted(&vitals);
         let health = Health::of(&vitals);
         let now = vitals.now.mono;
-        let may_leave = self.may_leave_soon();
+        let (may_leave, is_full) = (self.may_leave_soon(), !self.has_room());
         let awake = self.clock.now(self.awake_since).mono;
         let Some(daemon) = &self.daemon else { return };
         let troubles = &daemon.troubles;
@@ -172,7 +173,7 @@ impl World {
         let expected: [(&str, Bounds); 8] = [
             ("store", fails(troubles.store_failed)),
             ("platform", troubles.of_platform(daemon, &vitals, may_leave, awake)),
-            ("webhooks", exactly(troubles.of_webhooks(daemon.started, now))),
+            ("webhooks", exactly(troubles.of_webhooks(daemon, is_full, now))),
             ("timer", fails(troubles.lag > Duration::from_secs(5))),
             ("reconcile", warns(is_stale || is_unlisted)),
             ("clock", troubles.of_clock()),
@@ -266,7 +267,10 @@ impl World {
         // A listing may show a call that has just rung before its webhook comes; and webhooks of
         // before are under way for minutes, with all their tries.
         let lately = self.time - waits - FORGETS;
-        let is_told_late = healed > lately || self.calls.iter().any(|call| call.rings > lately);
+        // So are calls for which there was no room until then.
+        let is_told_late = healed > lately
+            || self.calls.iter().any(|call| call.rings > lately)
+            || self.truth.full.is_some_and(|full| full > lately);
         // A quota may be too small for listings as frequent as that, which is the trouble told.
         let every = self.scenario.reconcile_every;
         let takes_long = self.scenario.time_for_a_pass() > 2 * every + Duration::from_secs(60);

@@ -118,7 +118,7 @@ impl World {
         let passes = self.truth.pass_ends(trusted, self.time);
         let time_of = |at| self.clock.time_of(at);
         laws::of_listing(daemon, &self.calls, passes, time_of, &mut self.record);
-        self.read_logs(pass.adopted(), until);
+        self.read_logs(pass, until);
     }
 
     /// Whether an agent may be one that a rule names or webhooks told of, in whichever life.
@@ -137,14 +137,13 @@ impl World {
         let Some(daemon) = &self.daemon else { return true };
         let agent = &self.calls[nth].agent;
         let since = |known: Option<&Time>| known.is_some_and(|at| at + long < self.time);
-        self.truth.is_told.contains(&nth)
-            || match &self.scenario.adopt {
-                Adopt::All => true,
-                Adopt::Agents(agents) => agents.contains(agent),
-                Adopt::Known => {
-                    daemon.plan.names(agent) || since(self.truth.known_agents.get(agent))
-                }
-            }
+        let had_room = self.truth.full.is_none_or(|full| full + long < self.time);
+        let is_one = match &self.scenario.adopt {
+            Adopt::All => true,
+            Adopt::Agents(agents) => agents.contains(agent),
+            Adopt::Known => daemon.plan.names(agent) || since(self.truth.known_agents.get(agent)),
+        };
+        self.truth.is_told.contains(&nth) || (had_room && is_one)
     }
 
     /// What memory and the store have under either name of a row is one call. Says under which names
@@ -164,7 +163,7 @@ impl World {
         if self.alter(&row.id, &shown).is_some() || row.status.is_over() {
             return false;
         }
-        let now = self.now();
+        let (now, has_room) = (self.now(), self.has_room());
         let is_known = row.agent.as_ref().is_some_and(|agent| self.may_know(agent));
         let Some(daemon) = &mut self.daemon else { return false };
         let (adopt, rules) = (&self.scenario.adopt, &daemon.plan.policy.rules);
@@ -179,6 +178,10 @@ impl World {
         };
         if !may_be {
             self.record.broken("no call is adopted that is none of ours", || format!("{row:?}"));
+        }
+        if !has_room {
+            self.record.sometimes("a listed call was left alone for want of room");
+            return false;
         }
         if *adopt != Adopt::All {
             self.record.sometimes("a call of an agent of ours was adopted");

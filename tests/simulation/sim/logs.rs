@@ -6,7 +6,7 @@ use callwarden::model::{
     call::Call,
     event::{Heard, Via},
     ids::{AgentId, CallId},
-    listing::Adopted,
+    listing::{Adopted, Pass},
     logs::{Logs, MOST_PAGES, Step},
     platform::{Delivered, DeliveryPage, Failure},
     quota::Slot,
@@ -39,6 +39,8 @@ pub(super) struct Reader {
     unread: BTreeMap<CallId, (AgentId, Time)>,
     /// When the reading of the agent in hand began.
     began: Time,
+    /// How many requests are left that do not wait for the next pass.
+    least: u32,
 }
 
 impl World {
@@ -94,8 +96,10 @@ impl World {
     }
 
     /// A pass is over: the logs are read until the next one is due.
-    pub(super) fn read_logs(&mut self, adopted: &Adopted, until: Mono) {
+    pub(super) fn read_logs(&mut self, pass: &Pass, until: Mono) {
         let Some(daemon) = &mut self.daemon else { return };
+        let adopted = pass.adopted();
+        daemon.reader.least = pass.least_for_logs();
         let wants = |call| daemon.reader.logs.wants(call, adopted);
         let wants: Vec<_> = daemon.calls.values().filter_map(|kept| wants(&kept.call)).collect();
         daemon.reader.logs.begin(wants);
@@ -150,7 +154,8 @@ impl World {
         }
         let Some(daemon) = &mut self.daemon else { return };
         let Lister::Reads { until, .. } = daemon.lister else { return };
-        if until <= now {
+        daemon.reader.least = daemon.reader.least.saturating_sub(1);
+        if daemon.reader.least == 0 && until <= now {
             daemon.lister = Lister::Rests { until };
         } else {
             self.read_on(until);
@@ -179,21 +184,26 @@ impl World {
             };
             self.record.sometimes(path);
             self.may_lie(&heard, call);
-            self.take_in(&heard, call);
-            self.logs(|logs| logs.took(delivered));
+            if self.take_in(&heard, call).is_some() {
+                self.logs(|logs| logs.took(delivered));
+            }
         }
     }
 
-    /// Once all is well, the logs that adopted calls want are read.
+    /// The logs that adopted calls want are wanted until they are read, and read once all is well: a
+    /// request after each pass at least.
     pub(super) fn logs_are_read(&mut self) {
-        let passes = (self.scenario.reconcile_every + self.scenario.time_for_a_pass()) * 2;
-        let long = micros(passes + self.scenario.time_to_read(AGENTS) * 2);
+        let turn = (self.scenario.reconcile_every + self.scenario.time_for_a_pass()) * 2;
+        let pages = (self.log.len() / self.scenario.per_page + 1).min(MOST_PAGES as usize);
+        let steps = AGENTS * (1 + self.scenario.webhooks * pages);
+        let long = micros(turn * u32::try_from(2 + steps).unwrap());
         let well = self.scenario.nothing_holds_back();
         let Some(daemon) = &self.daemon else { return };
         let is_owed = |(id, (agent, since)): &(&CallId, &(AgentId, Time))| {
             let is_ours = |call: &&Call| call.facts.agent() == Some(agent);
-            (*since).max(well).max(self.awake_since) + long < self.time
-                && daemon.wants_logs(id).filter(is_ours).is_some()
+            let Some(call) = daemon.wants_logs(id).filter(is_ours) else { return false };
+            let is_wanted = daemon.reader.logs.wants(call, &Adopted::new()).is_some();
+            !is_wanted || (*since).max(well).max(self.awake_since) + long < self.time
         };
         if let Some((id, (_, since))) = daemon.reader.unread.iter().find(is_owed) {
             let seen = || format!("{id}, wanted since {since}: {:?}", daemon.reader.logs);

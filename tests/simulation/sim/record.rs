@@ -43,6 +43,8 @@ pub(crate) const SOMETIMES: &[&str] = &[
     "a commit was lost in a crash",
     "a commit survived the crash that hid it",
     "a webhook was refused while the store failed",
+    "a webhook was refused for want of room",
+    "a listed call was left alone for want of room",
     "the store was read after it failed",
     "a call was taken in unchecked",
     "a 429 paused requests",

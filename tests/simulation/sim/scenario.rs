@@ -4,7 +4,6 @@ use std::{fmt, time::Duration};
 
 use callwarden::model::{
     listing::STATUSES,
-    logs::MOST_PAGES,
     policy::{Adopt, Enforcement},
     queue::Share,
     surge::Surge,
@@ -172,6 +171,8 @@ pub(crate) struct Scenario {
     pub(super) account: Option<Account>,
     /// Which listed calls are taken on.
     pub(super) adopt: Adopt,
+    /// How many calls may be without outcome.
+    pub(super) max_calls: usize,
     /// Whether all calls are placed at the beginning, and one of the policies ends them all.
     pub(crate) is_crowded: bool,
     pub(crate) surge: Surge,
@@ -228,6 +229,7 @@ impl Scenario {
                 1 => Adopt::Agents((0..rng.usize(0..3)).map(agent).collect()),
                 _ => Adopt::All,
             },
+            max_calls: if rng.u8(0..8) == 0 { rng.usize(1..=calls) } else { usize::MAX },
             is_crowded,
             surge: Surge::at_most([0, 20, 20, 100][rng.usize(0..4)]),
             webhooks: rng.usize(1..=3),
@@ -251,14 +253,6 @@ impl Scenario {
     pub(crate) fn time_for_a_pass(&self) -> Duration {
         let pages = STATUSES.len() + self.calls.div_ceil(self.per_page);
         let spans = |most| u32::try_from(pages).unwrap().div_ceil(Share::Tenth.of(most));
-        let times = self.quotas.iter().map(|(most, span)| *span * spans(*most));
-        times.max().unwrap_or_default()
-    }
-
-    /// How long reading the logs of so many agents takes at the listings' usual share.
-    pub(super) fn time_to_read(&self, agents: usize) -> Duration {
-        let steps = agents * (1 + self.webhooks * MOST_PAGES as usize);
-        let spans = |most| u32::try_from(steps).unwrap().div_ceil(Share::Tenth.of(most).max(1));
         let times = self.quotas.iter().map(|(most, span)| *span * spans(*most));
         times.max().unwrap_or_default()
     }

@@ -26,6 +26,8 @@ pub(super) struct Truth {
     /// Agents that webhooks told of, and since when those are that were answered 2xx.
     pub(super) told_agents: BTreeSet<AgentId>,
     pub(super) known_agents: BTreeMap<AgentId, Time>,
+    /// When there was last no room for a further call.
+    pub(super) full: Option<Time>,
     /// When the daemon was killed.
     pub(super) deaths: Vec<Death>,
     /// The calls of which something false was told about their end.

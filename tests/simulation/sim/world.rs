@@ -280,6 +280,9 @@ impl World {
         self.list();
         self.timer_turns(now);
         self.repair(now);
+        if !self.has_room() {
+            self.truth.full = Some(self.time);
+        }
         let Some(daemon) = &mut self.daemon else { return };
         let (patient, tired) = std::mem::take(&mut daemon.waiters)
             .into_iter()
