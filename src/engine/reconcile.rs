@@ -80,7 +80,8 @@ impl Shared {
             let leave = self.desk.leave_to_list(Lister::Reconcile, self.clock.now().mono).await;
             let token = self.token.generation();
             let (answer, meter) = self.client.calls(&query).await;
-            let failure = answer.as_ref().err().filter(|failure| !is_refused_status(failure));
+            let failure =
+                answer.as_ref().err().filter(|failure| !listing::is_unknown_status(failure));
             self.listed(Lister::Reconcile, leave, failure, &meter, token);
             match answer {
                 Ok(page) => {
@@ -133,11 +134,6 @@ impl Shared {
         }
         lacking.iter().filter(|(_, never)| *never).count() as u64
     }
-}
-
-/// A status that the platform does not know is no trouble of the platform's.
-fn is_refused_status(failure: &Failure) -> bool {
-    matches!(failure, Failure::Other { status: 422, .. })
 }
 
 /// What goes on beside each turn and each pause, and does not end by itself.

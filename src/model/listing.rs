@@ -119,7 +119,7 @@ impl Pass {
         self.requests += 1;
         self.tries += 1;
         match failure {
-            Failure::Other { status: 422, .. } => {
+            failure if is_unknown_status(failure) => {
                 self.refused += 1;
                 self.turn_over();
             }
@@ -189,6 +189,13 @@ impl Pass {
         self.page = 1;
         self.tries = 0;
     }
+}
+
+/// Whether a status was refused because the platform does not know it, which is no trouble of the
+/// platform's.
+#[must_use]
+pub fn is_unknown_status(failure: &Failure) -> bool {
+    matches!(failure, Failure::Other { status: 422, .. })
 }
 
 /// How long after the beginning of a pass the next one begins: more often while webhooks come late

@@ -14,7 +14,6 @@ use super::{
     SECOND, Time,
     account::Left,
     daemon::Ask,
-    life::TrueCall,
     scenario::Fault,
     world::{Coming, World},
 };
@@ -120,6 +119,10 @@ impl World {
                 Brought::EndCall(answer)
             }
             What::Look(query) => Brought::Page(Ok(self.look(query))),
+            What::List { status: "in-progress", .. } if self.scenario.says_answered => {
+                let message = "The selected status is invalid.".to_owned();
+                wire.fails(Failure::Other { status: 422, message })
+            }
             What::List { status, page } => {
                 Brought::Page(Ok(self.page_of(*page, |row| Status::read(status) == row.status)))
             }
@@ -152,6 +155,11 @@ impl World {
             Failure::RateLimited { pause }
         } else if self.strikes(Fault::ServerError) {
             Failure::ServerError { status: [500, 502, 503, 504][self.rng.usize(0..4)] }
+        } else if self.strikes(Fault::Refused) {
+            match [200, 400, 402, 403, 422][self.rng.usize(0..5)] {
+                403 => Failure::Unauthorized { status: 403 },
+                status => Failure::Other { status, message: "refused".to_owned() },
+            }
         } else if self.strikes(Fault::Html) {
             Failure::Misdirected { status: [200, 302, 404][self.rng.usize(0..3)] }
         } else {
@@ -200,7 +208,7 @@ impl World {
             Query::ActiveCall { agent, phone } => {
                 let (time, tells) = (self.time, true);
                 let calls = self.calls.iter().filter(|call| call.exists(time));
-                let rows = calls.map(|call| (call.row(time, tells), call.rings));
+                let rows = calls.map(|call| (self.said(call.row(time, tells)), call.rings));
                 let active = |(row, _): &(Row, Time)| {
                     !row.status.is_over()
                         && row.agent.as_ref() == Some(agent)
@@ -237,12 +245,22 @@ impl World {
         }
     }
 
+    /// The row, in the platform's words.
+    fn said(&self, row: Row) -> Row {
+        match row.status {
+            Status::InProgress if self.scenario.says_answered => {
+                Row { status: Status::Answered, ..row }
+            }
+            _ => row,
+        }
+    }
+
     /// One page of the calls that `fits`.
     fn page_of(&mut self, page: u32, fits: impl Fn(&Row) -> bool) -> Page {
         let lags = self.strikes(Fault::LaggingList);
         let as_of = if lags { self.time - self.rng.i64(0..LAG) } else { self.time };
         let calls = self.calls.iter().filter(|call| call.exists(as_of));
-        let mut rows: Vec<_> = calls.map(|call| TrueCall::row(call, as_of, true)).collect();
+        let mut rows: Vec<_> = calls.map(|call| self.said(call.row(as_of, true))).collect();
         rows.retain(|row| fits(row));
         if self.scenario.newest_first {
             rows.reverse();
@@ -265,7 +283,7 @@ impl World {
             return false;
         }
         self.is_healed()
-            || ![Fault::LaggingList, Fault::MissingRow]
+            || ![Fault::LaggingList, Fault::MissingRow, Fault::Refused]
                 .iter()
                 .any(|fault| self.scenario.has(*fault))
     }

@@ -48,6 +48,8 @@ pub(crate) const SOMETIMES: &[&str] = &[
     "the store was read after it failed",
     "a call was taken in unchecked",
     "a 429 paused requests",
+    "the platform refused a request of its own accord",
+    "a listing passed over a status that the platform does not know",
     "a probe ended a pause",
     "the token was read anew",
     "the sid was tried",

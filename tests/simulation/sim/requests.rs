@@ -7,6 +7,7 @@ use callwarden::model::{
     change::{Effect, Event},
     desk::{self, Begun, Told, Turn},
     ids::CallId,
+    listing,
     lookup::Query,
     platform::{Answer, Failure, Meter, Page, Row},
     queue::{Kind, MOST_UNDER_WAY, Next},
@@ -248,7 +249,19 @@ impl World {
             return;
         };
         self.record.tell(self.time, || format!("answer {number}: {brought:?}"));
-        let failure = brought.failure();
+        let is_skipped = |failure: &&Failure| {
+            matches!(ask, Ask::List { .. }) && listing::is_unknown_status(failure)
+        };
+        let failure = brought.failure().filter(|failure| !is_skipped(failure));
+        match brought.failure() {
+            Some(failure) if is_skipped(&failure) => self
+                .record
+                .sometimes("a listing passed over a status that the platform does not know"),
+            Some(Failure::Other { .. }) => {
+                self.record.sometimes("the platform refused a request of its own accord");
+            }
+            _ => {}
+        }
         if let Some(Failure::RateLimited { pause }) = failure {
             let least = pause.unwrap_or(Duration::from_secs(5));
             let least = least.clamp(Duration::from_secs(1), Duration::from_secs(300));

@@ -36,6 +36,8 @@ faults! {
     ServerError,
     /// An HTML page where JSON belongs.
     Html,
+    /// Some other refusal, with a status of its own or `success:false`.
+    Refused,
     /// 429 without need.
     TooMany,
     /// "Call not found" of a call that is there.
@@ -180,6 +182,8 @@ pub(crate) struct Scenario {
     pub(super) webhooks: usize,
     /// Rows a page.
     pub(crate) per_page: usize,
+    /// Whether the platform knows no calls in progress, but answered ones.
+    pub(super) says_answered: bool,
     /// Whether lists begin with the newest call.
     pub(crate) newest_first: bool,
 }
@@ -234,6 +238,7 @@ impl Scenario {
             surge: Surge::at_most([0, 20, 20, 100][rng.usize(0..4)]),
             webhooks: rng.usize(1..=3),
             per_page: [3, 20, 100][rng.usize(0..3)],
+            says_answered: rng.u8(0..4) == 0,
             newest_first: rng.bool(),
         }
     }
