@@ -87,7 +87,9 @@ impl<'a> Turn<'a> {
         let context = self.context_of(heard);
         let came = heard.arrival(now.wall);
         let believable = |at: &Wall| facts::is_believable(*at, came, policy.max_age);
-        let own = heard.time.filter(believable);
+        let told = heard.time.filter(believable);
+        // Of an event in the log it is known when it had happened at the latest.
+        let own = told.or_else(|| (came < now.wall).then_some(came));
         let is_doubted = |at: &Wall| {
             let is_known = call.doubts.contains(&(heard.kind, *at));
             is_known
@@ -97,10 +99,9 @@ impl<'a> Turn<'a> {
         let doubted = own.filter(|at| !was_over && is_doubted(at));
         let timeless = own.is_none() || doubted.is_some();
 
-        // An end that is told now is none of before; one from the log may be.
-        let is_new_end = heard.kind.ends_call() && came == now.wall;
-        let arrival = if is_new_end { call.facts.after_reopening(came) } else { came };
+        let arrival = if heard.kind.ends_call() { call.facts.after_reopening(came) } else { came };
         let at = own.filter(|_| doubted.is_none()).unwrap_or(arrival);
+        let is_refused = told.is_none() && heard.time.is_some();
         let told = if timeless && call.facts.repeats(heard.kind) {
             Facts::of_details(heard, at, now.wall)
         } else {
@@ -127,7 +128,7 @@ impl<'a> Turn<'a> {
             self.call.trail.push(now.wall, What::TimeDoubted(heard.kind));
             self.notes.push(Note::TimeDoubted(heard.kind));
         }
-        if own.is_none() && heard.time.is_some() {
+        if is_refused {
             self.notes.push(Note::TimeRefused(heard.kind));
         }
         let too_old = heard.time.unwrap_or(came) < now.wall.before(policy.max_age);

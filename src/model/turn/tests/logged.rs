@@ -84,9 +84,22 @@ fn an_end_of_before_the_platform_contradicted_it_is_none() {
     let end = logged(&scene, EventKind::Ended, 100, None);
     scene.apply(&Event::Heard(&end));
     assert_eq!(scene.outcome(), None);
-    let end = logged(&scene, EventKind::Ended, 10, Some(10));
+    let end = logged(&scene, EventKind::Ended, 10, None);
     scene.apply(&Event::Heard(&end));
     assert_eq!(scene.outcome(), Some(Outcome::Completed));
+}
+
+/// Where each attempt has an entry of its own, the newest is read first.
+#[test]
+fn the_earliest_entry_of_an_event_counts_in_whichever_order_they_are_read() {
+    for tried in [[100, 40], [40, 100]] {
+        let mut scene = total(600);
+        for ago in tried {
+            let started = logged(&scene, EventKind::Started, ago, None);
+            scene.apply(&Event::Heard(&started));
+        }
+        assert_eq!(scene.deadline_in(), Some(seconds(500) + CUT), "{tried:?}");
+    }
 }
 
 #[test]
