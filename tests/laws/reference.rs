@@ -51,7 +51,7 @@ impl Told {
         let oldest = came.before(max_age);
         let newest = came.after(Duration::from_secs(60));
         let own = heard.time.filter(|at| (oldest..=newest).contains(at));
-        let own = own.or((came < now.wall).then_some(came));
+        let own = own.or_else(|| (came < now.wall).then_some(came));
         let overdue = |at: Mark| {
             let mut with = Self { unproven: false, ..self.clone() };
             with.events.push((heard.kind, at));
