@@ -20,7 +20,7 @@ use super::{
 use crate::model::{
     call::Call,
     change::{Change, Effect, Event, Note, Received},
-    event::Heard,
+    event::{CallName, Heard},
     health::{Standing, Tally},
     ids::CallId,
     operator::{Order, Refused},
@@ -144,7 +144,17 @@ impl Calls {
     ) -> Result<Changed, Full> {
         let mut entry = match self.map.entry(id.clone()) {
             Place::Occupied(place) => place.into_ref(),
-            Place::Vacant(place) => place.insert(self.admit(id)?),
+            Place::Vacant(place) => match self.admit(id) {
+                Ok(entry) => place.insert(entry),
+                Err(full) => {
+                    // Its name would stay for ever. Who else is about to take the call in waits for
+                    // its place, and gives it the name again.
+                    if let CallName::Both { sid, .. } = &heard.call {
+                        self.aliases.remove_if(sid, |_, known| known == id);
+                    }
+                    return Err(full);
+                }
+            },
         };
         entry.unasked = entry.unasked.told_again(unasked);
         Ok(self.take_in(&mut entry, heard, context))

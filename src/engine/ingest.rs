@@ -67,7 +67,7 @@ impl Shared {
         let context = heard.details.context.as_ref().map(kept);
         let changed = self.calls.hear(&resolved.id, heard, context, resolved.unasked)?;
         self.events.tell(&changed);
-        // There may have been no room for it a moment ago.
+        // Another event of it may have found no room a moment ago, and taken the name away.
         if let CallName::Both { id, sid } = &heard.call
             && self.calls.id_of(sid).as_ref() != Some(id)
         {
@@ -96,7 +96,7 @@ impl Shared {
                 Resolved { id, unasked: Unasked::unless(asked, asked), joined: false }
             }
             CallName::Both { id, sid } => {
-                let (unasked, joined) = self.unite(id, Some(sid), self.calls.room.is_left()).await;
+                let (unasked, joined) = self.unite(id, Some(sid), true).await;
                 Resolved { id: id.clone(), unasked, joined }
             }
         }

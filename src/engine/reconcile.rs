@@ -58,8 +58,8 @@ impl Reconcile {
                 let pass = shared.pass().await;
                 shared.conclude(&pass);
                 let pause = listing::pause(every, shared.signs.get().listing_share());
+                replay.run(&pass, pause).await;
                 let due = pass.began().mono.after(pause);
-                replay.run(&pass, due).await;
                 tokio::time::sleep(due.since(shared.clock.now().mono)).await;
             };
             // The pass waits for the quota, which may take long: the loop turns all the same.

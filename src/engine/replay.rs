@@ -2,7 +2,7 @@
 //! calls that a listing showed first get what their webhooks told (spec §8). Whose are read, and
 //! what is taken in, is the model's [`logs`](crate::model::logs).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tracing::{debug, info};
 
@@ -15,7 +15,6 @@ use crate::model::{
     listing::Pass,
     logs::{Logs, Step},
     platform::{Delivered, DeliveryPage, Failure, Meter},
-    time::Mono,
 };
 
 /// Reads the logs between two passes.
@@ -29,19 +28,25 @@ impl Replay {
         Self { shared, logs: Logs::default() }
     }
 
-    /// Reads what the calls want after this pass, until all of it is read or the next pass is due.
-    pub(super) async fn run(&mut self, pass: &Pass, until: Mono) {
+    /// Reads what the calls want after this pass, the next of which is due after `pause`: as long as
+    /// there is time, and the passes to come keep their requests.
+    pub(super) async fn run(&mut self, pass: &Pass, pause: Duration) {
+        let shared = Arc::clone(&self.shared);
+        let all = shared.is_loaded();
         let wants = |call: &Call| self.logs.wants(call, pass.adopted());
-        self.logs.begin(self.shared.calls.collect(wants));
+        self.logs.begin(shared.calls.collect(wants), all);
+        let (_, span) = shared.tuning().quota;
+        let (due, reserve) = (pass.began().mono.after(pause), pass.reserve(pause, span));
         let mut least = pass.least_for_logs();
         while let Some(step) = self.logs.next_step() {
-            if let Err(failure) = self.take(&step).await {
-                debug!(agent = %step.agent(), %failure, "the delivery logs of an agent could not be read");
-                self.logs.failed();
+            let now = shared.clock.now().mono;
+            if least == 0 && (due <= now || shared.listing_part().left(now) <= reserve) {
+                return;
             }
             least = least.saturating_sub(1);
-            if least == 0 && until <= self.shared.clock.now().mono {
-                return;
+            if let Err(failure) = self.take(&step).await {
+                debug!(agent = %step.agent(), %failure, "the delivery logs of an agent could not be read");
+                self.logs.failed(&failure);
             }
         }
     }
@@ -67,7 +72,7 @@ impl Replay {
         let mut taken = 0_usize;
         for delivered in &page.deliveries {
             let Some(heard) = self.read(agent, delivered) else { continue };
-            // Nobody waits for it to be durable: should it be lost, the log is read again.
+            // Nobody waits for it to be durable: after a restart the logs of all live calls are read.
             if self.logs.takes(delivered, &heard.call) && self.shared.take_in(&heard).await.is_ok()
             {
                 self.logs.took(delivered);

@@ -298,7 +298,8 @@ impl Applied<'_> {
 fn waiting_since(facts: &Facts, kind: EventKind) -> Option<Wall> {
     let last = facts.times(kind)?.last;
     let undone = kind.counterpart().and_then(|kind| facts.times(kind));
-    undone.is_none_or(|undone| undone.last <= last).then_some(last)
+    // In the same second as one that the platform cut: in doubt the call goes on (spec §1).
+    undone.is_none_or(|undone| undone.last <= last.cut()).then_some(last)
 }
 
 /// The boot time of each instant that a limit may count from, fixed when the instant was first

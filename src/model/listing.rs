@@ -164,6 +164,14 @@ impl Pass {
         self.requests.div_ceil(4)
     }
 
+    /// How many requests of the listings' part the passes to come need that begin, one each `pause`,
+    /// within a window of `span`, if each takes as many as this one: the logs leave them.
+    #[must_use]
+    pub fn reserve(&self, pause: Duration, span: Duration) -> u32 {
+        let passes = span.as_micros().div_ceil(pause.as_micros().max(1)).saturating_sub(1);
+        self.requests.saturating_mul(u32::try_from(passes).unwrap_or(u32::MAX))
+    }
+
     /// Whether this pass, once complete, should have shown the call and did not.
     #[must_use]
     pub fn lacks(&self, call: &Call) -> bool {
@@ -296,6 +304,33 @@ mod tests {
         ];
         assert_eq!((asked.as_slice(), pass.next_page()), (expected.as_slice(), None));
         assert_eq!(pass.passed(), Passed::Complete);
+    }
+
+    #[test]
+    fn the_logs_get_a_quarter_and_leave_the_passes_to_come_what_they_need() {
+        let minute = Duration::from_secs(60);
+        let mut pass = pass();
+        assert_eq!((pass.least_for_logs(), pass.reserve(minute, minute)), (0, 0));
+        for _ in 0..5 {
+            pass.heard(&page(9));
+        }
+        assert_eq!(pass.least_for_logs(), 2);
+        let reserve = |pause| pass.reserve(Duration::from_secs(pause), minute);
+        assert_eq!([120, 60, 59, 30, 15, 0].map(reserve)[..5], [0, 0, 5, 5, 15]);
+        assert_eq!(pass.reserve(Duration::ZERO, 3_600 * minute), u32::MAX);
+    }
+
+    #[test]
+    fn the_calls_that_a_pass_shows_first_are_known_with_when_they_were_placed() {
+        let mut pass = pass();
+        let placed = Row { created_at: Some(Wall(7)), ..row("call", Status::Ringing) };
+        pass.adopts(&placed);
+        pass.adopts(&row("another", Status::Ringing));
+        let of = |id: &str| pass.adopted().get(&CallId::parse(id).unwrap()).copied();
+        assert_eq!(
+            [of("call"), of("another"), of("third")],
+            [Some(Some(Wall(7))), Some(None), None]
+        );
     }
 
     #[test]

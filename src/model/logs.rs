@@ -3,13 +3,13 @@
 //!
 //! ```text
 //! begin ─▶ Webhooks(agent) ─▶ Deliveries(agent, webhook, 1) ─▶ … ─▶ Webhooks(the next) ─▶ … ─▶ done
-//!            │ failed            │ failed
+//!            │ failed            │ failed twice
 //!            └───────────────────┴──▶ the agent waits for another begin; the next one's turn
 //! ```
 //!
 //! An agent's logs are read when a listing showed a call of it that no webhook had told of, once
 //! after a start if it has a call, and as long as deliveries to it fail. What could not be read is
-//! wanted still.
+//! wanted still, by the calls that live.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -18,7 +18,7 @@ use super::{
     event::CallName,
     ids::{AgentId, CallId},
     listing::Adopted,
-    platform::{Delivered, DeliveryPage},
+    platform::{Delivered, DeliveryPage, Failure},
     time::Wall,
 };
 
@@ -55,10 +55,21 @@ impl Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
     agent: AgentId,
-    /// From when on.
-    since: Wall,
-    /// Its names, where all that was ever delivered of it is wanted, and not what failed alone.
+    /// The call's names.
     names: Vec<CallId>,
+    why: Why,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// All that was ever delivered of it, from then on.
+    All(Wall),
+    /// What failed since then, while we were down.
+    Failed(Wall),
+    /// What has failed since the last reading.
+    Again,
+    /// What it wanted before.
+    Still,
 }
 
 /// What was read of the logs, and what is yet to be read.
@@ -76,8 +87,10 @@ pub struct Logs {
 /// What is wanted of an agent's logs.
 #[derive(Clone, Debug, Default)]
 struct Wanted {
-    since: Wall,
-    calls: HashSet<CallId>,
+    /// The names of the calls of which all is wanted, and from when on.
+    calls: HashMap<CallId, Wall>,
+    failed: Option<Wall>,
+    again: bool,
 }
 
 /// The reading of one agent's logs.
@@ -90,19 +103,22 @@ struct Reading {
     page: u32,
     /// The deliveries that it came by.
     seen: HashSet<String>,
-    newest: Wall,
-    fails: bool,
+    /// When the newest delivery to each webhook was first tried.
+    newest: HashMap<String, Wall>,
+    fails: Option<Wall>,
+    /// How many requests failed.
+    failures: u32,
 }
 
-/// What the last reading of an agent's logs left.
+/// What the last reading of an agent's logs left. Times are the platform's.
 #[derive(Clone, Debug, Default)]
 struct Read {
     /// The deliveries that were taken in, as far as they may be seen again.
     taken: HashSet<String>,
-    /// When the newest was first tried, by the platform's clock.
-    newest: Wall,
-    /// Whether the newest delivery to one of the webhooks had not succeeded.
-    fails: bool,
+    /// When the newest delivery to each webhook was first tried.
+    newest: HashMap<String, Wall>,
+    /// When the newest to one of them had not succeeded: when it was first tried.
+    fails: Option<Wall>,
 }
 
 impl Logs {
@@ -112,33 +128,48 @@ impl Logs {
     pub fn wants(&self, call: &Call, adopted: &Adopted) -> Option<Want> {
         let facts = &call.facts;
         let agent = facts.agent().filter(|_| call.ended.is_none())?;
-        let is_unread = !facts.heard_of() || adopted.contains_key(&call.id);
-        let fails = self.read.get(agent).filter(|read| read.fails);
-        let since = match fails {
-            _ if is_unread || !self.has_begun => {
-                let placed = adopted.get(&call.id).copied().flatten();
-                placed.or_else(|| facts.started()).unwrap_or_default()
-            }
-            Some(read) => read.newest,
-            None => self.wanted.get(agent)?.since,
+        let fails = || self.read.get(agent)?.fails;
+        let why = if !facts.heard_of() || adopted.contains_key(&call.id) {
+            let placed = adopted.get(&call.id).copied().flatten();
+            Why::All(placed.or_else(|| facts.started()).unwrap_or_default())
+        } else if !self.has_begun {
+            Why::Failed(facts.started().unwrap_or_default())
+        } else if fails().is_some_and(|at| at.uncut() >= facts.began()) {
+            Why::Again
+        } else if self.wanted.contains_key(agent) {
+            Why::Still
+        } else {
+            return None;
         };
-        let names = [Some(&call.id), facts.sid()].into_iter().flatten();
-        let names = names.filter(|_| is_unread).cloned().collect();
-        Some(Want { agent: agent.clone(), since, names })
+        let names = [Some(&call.id), facts.sid()].into_iter().flatten().cloned().collect();
+        Some(Want { agent: agent.clone(), names, why })
     }
 
     /// A round begins, with all that calls [want](Self::wants). What no call wants any more is
-    /// dropped.
-    pub fn begin(&mut self, wants: impl IntoIterator<Item = Want>) {
-        let mut before = std::mem::take(&mut self.wanted);
-        for Want { agent, since, names } in wants {
-            let known = before.remove(&agent);
-            let new = Wanted { since, calls: HashSet::new() };
-            let wanted = self.wanted.entry(agent).or_insert_with(|| known.unwrap_or(new));
-            wanted.since = wanted.since.min(since);
-            wanted.calls.extend(names);
+    /// dropped. `all`: these are all the calls there are, and none is yet to come from the store.
+    pub fn begin(&mut self, wants: impl IntoIterator<Item = Want>, all: bool) {
+        let before = std::mem::take(&mut self.wanted);
+        for Want { agent, names, why } in wants {
+            let known = before.get(&agent);
+            let wanted = self.wanted.entry(agent).or_insert_with(|| {
+                let Wanted { failed, again, .. } = known.cloned().unwrap_or_default();
+                Wanted { calls: HashMap::new(), failed, again }
+            });
+            for name in names {
+                let since = known.and_then(|known| known.calls.get(&name).copied());
+                let since = match why {
+                    Why::All(all) => since.map_or(Some(all), |since| Some(since.min(all))),
+                    Why::Failed(_) | Why::Again | Why::Still => since,
+                };
+                wanted.calls.extend(since.map(|since| (name, since)));
+            }
+            match why {
+                Why::Failed(at) => wanted.failed = wanted.failed.into_iter().chain([at]).min(),
+                Why::Again => wanted.again = true,
+                Why::All(_) | Why::Still => {}
+            }
         }
-        self.has_begun = true;
+        self.has_begun |= all;
         let Self { wanted, turns, reading, .. } = self;
         reading.take_if(|reading| !wanted.contains_key(&reading.agent));
         turns.retain(|agent| wanted.contains_key(agent));
@@ -147,6 +178,8 @@ impl Logs {
         let new = wanted.keys().filter(|agent| !is_in_hand(agent) && !turns.contains(agent));
         let new: Vec<_> = new.cloned().collect();
         turns.extend(new);
+        // Calls that nobody has told of come first.
+        turns.make_contiguous().sort_by_key(|agent| wanted[agent].calls.is_empty());
     }
 
     /// What to ask for next; `None` when the round is over.
@@ -180,9 +213,9 @@ impl Logs {
     pub fn takes(&self, delivered: &Delivered, call: &CallName) -> bool {
         let Some(Reading { agent, wanted, .. }) = &self.reading else { return false };
         let is_wanted = || match call {
-            CallName::Id(name) | CallName::Sid(name) => wanted.calls.contains(name),
+            CallName::Id(name) | CallName::Sid(name) => wanted.calls.contains_key(name),
             CallName::Both { id, sid } => {
-                [id, sid].into_iter().any(|name| wanted.calls.contains(name))
+                [id, sid].into_iter().any(|name| wanted.calls.contains_key(name))
             }
         };
         let was_taken =
@@ -201,43 +234,81 @@ impl Logs {
     /// The page that was asked for came; its deliveries have been looked at.
     pub fn had_page(&mut self, page: &DeliveryPage) {
         let Some(reading) = &mut self.reading else { return };
+        let Some(webhook) = reading.webhooks.front() else { return };
         let deliveries = &page.deliveries;
-        let newest = deliveries.iter().max_by_key(|delivered| delivered.at);
-        if let Some(newest) = newest.filter(|_| reading.page == 1) {
-            reading.newest = reading.newest.max(newest.at.unwrap_or_default());
-            reading.fails |= !newest.succeeded;
-        }
         reading.seen.extend(deliveries.iter().map(|delivered| delivered.id.clone()));
-        let is_old = |delivered: &Delivered| {
-            delivered.at.is_some_and(|at| at.uncut() < reading.wanted.since)
-        };
+        let newest = deliveries.iter().filter_map(|delivered| delivered.at).max();
+        if let Some(newest) = newest.filter(|_| reading.page == 1) {
+            reading.newest.insert(webhook.clone(), newest);
+            let failed =
+                |delivered: &Delivered| delivered.at == Some(newest) && !delivered.succeeded;
+            if deliveries.iter().any(failed) {
+                reading.fails = reading.fails.max(Some(newest));
+            }
+        }
+        let before = self.read.get(&reading.agent).and_then(|read| read.newest.get(webhook));
+        let since = reading.wanted.since(before.copied());
+        let is_old = |delivered: &Delivered| delivered.at.is_some_and(|at| at.uncut() < since);
         if deliveries.iter().any(is_old) || reading.page >= page.last_page.min(MOST_PAGES) {
-            reading.page = 1;
-            reading.webhooks.pop_front();
-            self.go_on();
+            self.turn_over();
         } else {
             reading.page += 1;
         }
     }
 
-    /// What was asked for could not be had: the agent waits for the next round.
-    pub fn failed(&mut self) {
-        self.reading = None;
+    /// What was asked for could not be had: it is read in another round, and with the second failure
+    /// so is all that is left of the agent's. A 429 changes nothing.
+    pub fn failed(&mut self, failure: &Failure) {
+        let Some(reading) = &mut self.reading else { return };
+        if matches!(failure, Failure::RateLimited { .. }) {
+            return;
+        }
+        reading.failures += 1;
+        if reading.failures > 1 || reading.webhooks.is_empty() {
+            self.reading = None;
+        } else {
+            self.turn_over();
+        }
+    }
+
+    /// The present webhook's log is done with.
+    fn turn_over(&mut self) {
+        if let Some(reading) = &mut self.reading {
+            reading.page = 1;
+            reading.webhooks.pop_front();
+            self.go_on();
+        }
     }
 
     /// Where no webhook is left, the agent's logs have been read.
     fn go_on(&mut self) {
         let is_done = |reading: &mut Reading| reading.webhooks.is_empty();
         let Some(reading) = self.reading.take_if(is_done) else { return };
-        let Reading { agent, wanted: read_for, seen, newest, fails, .. } = reading;
+        let Reading { agent, wanted: read_for, seen, newest, fails, failures, .. } = reading;
         let read = self.read.entry(agent.clone()).or_default();
+        read.newest.extend(newest);
+        if failures > 0 {
+            read.fails = read.fails.max(fails);
+            return;
+        }
+        read.fails = fails;
         read.taken.retain(|id| seen.contains(id));
-        (read.newest, read.fails) = (read.newest.max(newest), fails);
         // Calls that came up meanwhile have it read again.
-        let is_read = |wanted: &Wanted| wanted.calls.is_subset(&read_for.calls);
-        if self.wanted.get(&agent).is_some_and(is_read) {
+        let Some(wanted) = self.wanted.get_mut(&agent) else { return };
+        wanted.calls.retain(|name, _| !read_for.calls.contains_key(name));
+        (wanted.failed, wanted.again) = (None, false);
+        if wanted.calls.is_empty() {
             self.wanted.remove(&agent);
         }
+    }
+}
+
+impl Wanted {
+    /// How far back a webhook's log is to be read; `before`: the newest delivery of the last reading.
+    fn since(&self, before: Option<Wall>) -> Wall {
+        let again = self.again.then(|| before.unwrap_or_default());
+        let all = self.calls.values().copied().chain(self.failed).chain(again);
+        all.min().unwrap_or_default()
     }
 }
 
@@ -249,8 +320,9 @@ impl Reading {
             webhooks: VecDeque::new(),
             page: 1,
             seen: HashSet::new(),
-            newest: Wall::default(),
-            fails: false,
+            newest: HashMap::new(),
+            fails: None,
+            failures: 0,
         }
     }
 }

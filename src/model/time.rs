@@ -44,6 +44,13 @@ impl Wall {
     /// By how much a time that the platform shows may be cut.
     pub const CUT: Duration = Duration::from_micros(999_999);
 
+    /// The earliest instant that an [uncut](Self::uncut) time may mean; any other time as it is.
+    #[must_use]
+    pub fn cut(self) -> Self {
+        let earliest = self.before(Self::CUT);
+        if earliest.uncut() == self { earliest } else { self }
+    }
+
     /// The latest instant that a time which the platform shows may mean: it shows whole seconds, cut,
     /// and in doubt the later instant holds (spec §1).
     #[must_use]
@@ -133,6 +140,18 @@ pub fn shown(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_in_whole_seconds_may_mean_any_instant_of_its_second() {
+        for (shown, latest) in [(0, 999_999), (5_000_000, 5_999_999), (7, 7), (999_999, 999_999)] {
+            assert_eq!(Wall(shown).uncut(), Wall(latest));
+        }
+        for (uncut, earliest) in
+            [(999_999, 0), (5_999_999, 5_000_000), (7, 7), (1_000_000, 1_000_000)]
+        {
+            assert_eq!(Wall(uncut).cut(), Wall(earliest));
+        }
+    }
 
     #[test]
     fn a_span_is_shown_in_units_from_days_to_nanoseconds_and_read_back_as_the_same() {

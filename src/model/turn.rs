@@ -99,7 +99,8 @@ impl<'a> Turn<'a> {
         let doubted = own.filter(|at| !was_over && is_doubted(at));
         let timeless = own.is_none() || doubted.is_some();
 
-        let arrival = if heard.kind.ends_call() { call.facts.after_reopening(came) } else { came };
+        let arrival =
+            if heard.kind.ends_call() { call.facts.after_reopening(now.wall) } else { now.wall };
         let at = own.filter(|_| doubted.is_none()).unwrap_or(arrival);
         let is_refused = told.is_none() && heard.time.is_some();
         let told = if timeless && call.facts.repeats(heard.kind) {
@@ -131,7 +132,8 @@ impl<'a> Turn<'a> {
         if is_refused {
             self.notes.push(Note::TimeRefused(heard.kind));
         }
-        let too_old = heard.time.unwrap_or(came) < now.wall.before(policy.max_age);
+        let happened = heard.time.map_or(came, |at| at.min(came));
+        let too_old = happened < now.wall.before(policy.max_age);
         if is_new {
             self.call.unproven = too_old;
         } else if own.is_some() && !too_old {
@@ -155,8 +157,7 @@ impl<'a> Turn<'a> {
                 deadline::judge(Known { facts: &facts, context }, &anchors, self.policy, self.now);
             deadlines.earliest.is_some_and(|deadline| deadline.at <= self.now.mono)
         };
-        let came = heard.arrival(self.now.wall);
-        !heard.kind.ends_call() && overdue_with(own) && !overdue_with(came)
+        !heard.kind.ends_call() && overdue_with(own) && !overdue_with(self.now.wall)
     }
 
     /// What the context that an event tells has for the policy.

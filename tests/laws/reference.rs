@@ -47,7 +47,7 @@ impl Told {
             Via::Log { tried: Some(at) } => latest(at).min(now.wall),
             Via::Log { tried: None } | Via::Webhook => now.wall,
         };
-        let arrival = if came == now.wall { mark(came, now) } else { self.fix(came, now) };
+        let arrival = mark(now.wall, now);
         let oldest = came.before(max_age);
         let newest = came.after(Duration::from_secs(60));
         let own = heard.time.filter(|at| (oldest..=newest).contains(at));
@@ -71,7 +71,7 @@ impl Told {
             Some(_) | None => self.events.push((heard.kind, arrival)),
         }
         self.doubted.extend(doubted.map(|at| (heard.kind, at)));
-        let is_old = heard.time.unwrap_or(came) < now.wall.before(max_age);
+        let is_old = heard.time.into_iter().chain([came]).min() < Some(now.wall.before(max_age));
         if is_new {
             self.unproven = is_old;
         } else if own.is_some() && !is_old {
@@ -183,7 +183,9 @@ impl Told {
     fn waiting(&self, kind: EventKind) -> Option<Mark> {
         let since = self.last(kind)?;
         let undone = kind.counterpart().and_then(|kind| self.last(kind));
-        undone.is_none_or(|undone| undone.wall <= since.wall).then_some(since)
+        // An end of a second may be a time that was cut: in doubt the call goes on.
+        let at = if since.wall % 1_000_000 == 999_999 { since.wall - 999_999 } else { since.wall };
+        undone.is_none_or(|undone| undone.wall <= at).then_some(since)
     }
 
     fn repeats(&self, kind: EventKind) -> bool {

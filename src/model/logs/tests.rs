@@ -38,7 +38,7 @@ fn heard(name: &str, owner: &str, started: Wall) -> Call {
 
 fn begin(logs: &mut Logs, calls: &[&Call], adopted: &Adopted) {
     let wants: Vec<_> = calls.iter().filter_map(|call| logs.wants(call, adopted)).collect();
-    logs.begin(wants);
+    logs.begin(wants, true);
 }
 
 fn adopts(call: &Call, placed: Option<Wall>) -> Adopted {
@@ -68,7 +68,7 @@ fn asks(owner: &str) -> Option<Step> {
 /// Logs past the first round, in which no call was there.
 fn begun() -> Logs {
     let mut logs = Logs::default();
-    logs.begin([]);
+    logs.begin([], true);
     assert_eq!(logs.next_step(), None);
     logs
 }
@@ -174,8 +174,8 @@ fn after_a_start_the_agents_of_all_live_calls_are_read_once() {
     let mut logs = Logs::default();
     let nothing = Adopted::new();
     begin(&mut logs, &[&known, &listed, &nobodys], &nothing);
-    read(&mut logs, "a", &[delivered("1", 1, true)]);
     read(&mut logs, "b", &[delivered("2", 1, true)]);
+    read(&mut logs, "a", &[delivered("1", 1, true)]);
     assert_eq!(logs.next_step(), None);
     // From then on, of those that no webhook has told of.
     begin(&mut logs, &[&known, &listed, &nobodys], &nothing);
@@ -203,13 +203,13 @@ fn what_could_not_be_read_is_read_in_the_next_round() {
     let nothing = Adopted::new();
     begin(&mut logs, &[&call], &nothing);
     assert_eq!(logs.next_step(), asks("a"));
-    logs.failed();
+    logs.failed(&Failure::Timeout);
     assert_eq!(logs.next_step(), None, "not at once");
     begin(&mut logs, &[&call], &nothing);
     assert_eq!(logs.next_step(), asks("a"));
     logs.had_webhooks(webhooks(&["w"]));
     assert_eq!(logs.next_step(), step("a", "w", 1));
-    logs.failed();
+    logs.failed(&Failure::Timeout);
     begin(&mut logs, &[&call], &nothing);
     read(&mut logs, "a", &[]);
     begin(&mut logs, &[&call], &nothing);
@@ -222,7 +222,7 @@ fn all_of_an_adopted_call_is_wanted_until_it_was_read() {
     let (mut logs, call) = (begun(), listed("c", "a"));
     begin(&mut logs, &[&call], &adopts(&call, Some(Wall(1))));
     logs.next_step();
-    logs.failed();
+    logs.failed(&Failure::Timeout);
     let heard = heard("c", "a", Wall(9));
     begin(&mut logs, &[&heard], &Adopted::new());
     logs.next_step();
@@ -305,4 +305,138 @@ fn what_no_live_call_wants_any_more_is_not_read_on() {
     assert_eq!(logs.next_step(), asks("a"));
     begin(&mut logs, &[], &nothing);
     assert_eq!(logs.next_step(), None);
+}
+
+#[test]
+fn once_the_whole_is_read_what_succeeded_is_no_longer_taken_in() {
+    let (mut logs, call) = (begun(), listed("c", "a"));
+    begin(&mut logs, &[&call], &adopts(&call, Some(Wall(1))));
+    read(&mut logs, "a", &[delivered("1", 9_000_000, false)]);
+    let call = heard("c", "a", Wall(9));
+    begin(&mut logs, &[&call], &Adopted::new());
+    logs.next_step();
+    logs.had_webhooks(webhooks(&["w"]));
+    let name = CallName::Id(call.id.clone());
+    assert!(logs.takes(&delivered("2", 9, false), &name));
+    assert!(!logs.takes(&delivered("2", 9, true), &name));
+}
+
+/// What succeeded of calls that were over had been wanted for as long as the agent had calls.
+#[test]
+fn what_is_wanted_of_a_call_is_wanted_while_it_lives() {
+    let (first, second) = (listed("c1", "a"), listed("c2", "a"));
+    let (mut logs, nothing) = (begun(), Adopted::new());
+    begin(&mut logs, &[&first, &second], &adopts(&first, Some(Wall(1))));
+    logs.next_step();
+    logs.failed(&Failure::Timeout);
+    // The first is over.
+    begin(&mut logs, &[&second], &nothing);
+    logs.next_step();
+    logs.had_webhooks(webhooks(&["w"]));
+    let takes = |name: &str| logs.takes(&delivered("1", 9, true), &CallName::Id(id(name)));
+    assert_eq!((takes("c1"), takes("c2")), (false, true));
+}
+
+#[test]
+fn what_failed_before_all_calls_that_live_began_is_of_no_use() {
+    let second = 1_000_000;
+    let (mut logs, nothing) = (Logs::default(), Adopted::new());
+    let before = heard("c1", "a", Wall(7 * second));
+    begin(&mut logs, &[&before], &nothing);
+    read(&mut logs, "a", &[delivered("1", 8 * second, false)]);
+    let after = heard("c2", "a", Wall(9 * second));
+    begin(&mut logs, &[&after], &nothing);
+    assert_eq!(logs.next_step(), None);
+    // Within that second: it may have been before or after.
+    let after = heard("c3", "a", Wall(8 * second + 999_999));
+    begin(&mut logs, &[&after], &nothing);
+    assert_eq!(logs.next_step(), asks("a"));
+}
+
+#[test]
+fn of_several_deliveries_of_the_newest_second_one_that_failed_counts() {
+    let (mut logs, call) = (Logs::default(), heard("c", "a", Wall(1)));
+    let nothing = Adopted::new();
+    begin(&mut logs, &[&call], &nothing);
+    let page = [delivered("1", 9, true), delivered("2", 9, false), delivered("3", 9, true)];
+    read(&mut logs, "a", &page);
+    begin(&mut logs, &[&call], &nothing);
+    assert_eq!(logs.next_step(), asks("a"));
+}
+
+#[test]
+fn each_webhook_s_log_is_read_back_to_its_own_newest() {
+    let (mut logs, call) = (Logs::default(), heard("c", "a", Wall(1)));
+    let (nothing, second) = (Adopted::new(), 1_000_000);
+    begin(&mut logs, &[&call], &nothing);
+    logs.next_step();
+    logs.had_webhooks(webhooks(&["w1", "w2"]));
+    logs.had_page(&page(&[delivered("1", 2 * second, false)], 1));
+    logs.had_page(&page(&[delivered("2", 9 * second, true)], 1));
+    begin(&mut logs, &[&call], &nothing);
+    logs.next_step();
+    logs.had_webhooks(webhooks(&["w1", "w2"]));
+    logs.had_page(&page(&[delivered("3", 5 * second, false)], 3));
+    assert_eq!(logs.next_step(), step("a", "w1", 2));
+}
+
+#[test]
+fn a_429_changes_nothing() {
+    let (mut logs, call) = (Logs::default(), heard("c", "a", Wall(1)));
+    let throttled = Failure::RateLimited { pause: None };
+    begin(&mut logs, &[&call], &Adopted::new());
+    for _ in 0..3 {
+        assert_eq!(logs.next_step(), asks("a"));
+        logs.failed(&throttled);
+    }
+    logs.had_webhooks(webhooks(&["w"]));
+    logs.had_page(&page(&[], 3));
+    for _ in 0..3 {
+        assert_eq!(logs.next_step(), step("a", "w", 2));
+        logs.failed(&throttled);
+    }
+}
+
+#[test]
+fn one_log_that_fails_keeps_no_other_back_and_with_the_second_the_agent_waits() {
+    let (mut logs, call) = (begun(), listed("c", "a"));
+    let nothing = Adopted::new();
+    for failure in [Failure::Timeout, Failure::Misdirected { status: 404 }, Failure::Network] {
+        begin(&mut logs, &[&call], &nothing);
+        logs.next_step();
+        logs.had_webhooks(webhooks(&["w1", "w2", "w3"]));
+        logs.failed(&failure);
+        assert_eq!(logs.next_step(), step("a", "w2", 1));
+        logs.had_page(&page(&[delivered("1", 5, false)], 1));
+        logs.failed(&Failure::ServerError { status: 500 });
+        assert_eq!(logs.next_step(), None);
+    }
+    // All that an adopted call wants is wanted still, though it has been heard of since.
+    let call = heard("c", "a", Wall(1));
+    begin(&mut logs, &[&call], &nothing);
+    logs.next_step();
+    logs.had_webhooks(webhooks(&["w1", "w2"]));
+    assert!(logs.takes(&delivered("2", 9, true), &CallName::Id(call.id.clone())));
+    logs.failed(&Failure::Unauthorized { status: 401 });
+    logs.had_page(&page(&[delivered("1", 5, false)], 1));
+    assert_eq!(logs.next_step(), None);
+    begin(&mut logs, &[&call], &nothing);
+    assert_eq!(logs.next_step(), asks("a"), "one of them was not read");
+}
+
+#[test]
+fn agents_with_calls_that_nobody_told_of_come_first() {
+    let (known, unheard) = (heard("c1", "a", Wall(1)), listed("c2", "b"));
+    let mut logs = Logs::default();
+    begin(&mut logs, &[&known, &unheard], &Adopted::new());
+    assert_eq!(logs.next_step(), asks("b"));
+}
+
+#[test]
+fn while_calls_are_yet_to_come_from_the_store_the_agents_of_all_are_wanted() {
+    let call = heard("c", "a", Wall(1));
+    let (mut logs, nothing) = (Logs::default(), Adopted::new());
+    logs.begin([], false);
+    logs.begin(logs.wants(&call, &nothing), true);
+    assert_eq!(logs.next_step(), asks("a"));
 }

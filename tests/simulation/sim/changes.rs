@@ -199,6 +199,9 @@ impl World {
         let daemon = self.daemon.as_mut()?;
         if !daemon.calls.contains_key(&id) {
             if !has_room {
+                if let CallName::Both { sid, .. } = &heard.call {
+                    daemon.aliases.retain(|alias, known| alias != sid || *known != id);
+                }
                 return None;
             }
             daemon.admit(&id, now);
@@ -244,10 +247,7 @@ impl World {
                 let id = is_known(self).unwrap_or_else(|| sid.clone());
                 (id, Unasked::unless(asked, asked))
             }
-            CallName::Both { id, sid } => {
-                let has_room = self.has_room();
-                (id.clone(), self.unite(id, Some(sid), has_room))
-            }
+            CallName::Both { id, sid } => (id.clone(), self.unite(id, Some(sid), true)),
         }
     }
 

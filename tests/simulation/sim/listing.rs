@@ -114,11 +114,11 @@ impl World {
         }
         daemon.has_passed = true;
         let share = daemon.signs.listing_share();
-        let until = pass.began().mono.after(listing::pause(self.scenario.reconcile_every, share));
+        let pause = listing::pause(self.scenario.reconcile_every, share);
         let passes = self.truth.pass_ends(trusted, self.time);
         let time_of = |at| self.clock.time_of(at);
         laws::of_listing(daemon, &self.calls, passes, time_of, &mut self.record);
-        self.read_logs(pass, until);
+        self.read_logs(pass, pause);
     }
 
     /// Whether an agent may be one that a rule names or webhooks told of, in whichever life.

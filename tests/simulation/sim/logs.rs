@@ -1,6 +1,6 @@
 //! The platform's delivery logs, and their reading: what `engine/replay` does.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use callwarden::model::{
     call::Call,
@@ -37,10 +37,12 @@ pub(super) struct Reader {
     pub(super) logs: Logs,
     /// Calls that listings showed first and whose agent's logs were wanted for that: since when.
     unread: BTreeMap<CallId, (AgentId, Time)>,
-    /// When the reading of the agent in hand began.
+    /// When the reading of the agent in hand began, and whether it could all be had.
     began: Time,
-    /// How many requests are left that do not wait for the next pass.
+    is_whole: bool,
+    /// How many requests are left that leave in any case, and how many the passes to come keep.
     least: u32,
+    reserve: u32,
 }
 
 impl World {
@@ -96,27 +98,31 @@ impl World {
     }
 
     /// A pass is over: the logs are read until the next one is due.
-    pub(super) fn read_logs(&mut self, pass: &Pass, until: Mono) {
+    pub(super) fn read_logs(&mut self, pass: &Pass, pause: Duration) {
         let Some(daemon) = &mut self.daemon else { return };
         let adopted = pass.adopted();
         daemon.reader.least = pass.least_for_logs();
+        daemon.reader.reserve = pass.reserve(pause, daemon.tuning.1);
         let wants = |call| daemon.reader.logs.wants(call, adopted);
         let wants: Vec<_> = daemon.calls.values().filter_map(|kept| wants(&kept.call)).collect();
-        daemon.reader.logs.begin(wants);
+        daemon.reader.logs.begin(wants, daemon.is_loaded);
         for kept in daemon.calls.values().filter(|kept| adopted.contains_key(&kept.call.id)) {
             if let Some(agent) = kept.call.facts.agent() {
                 let unread = (agent.clone(), self.time);
                 daemon.reader.unread.insert(kept.call.id.clone(), unread);
             }
         }
-        self.read_on(until);
+        self.read_on(pass.began().mono.after(pause));
     }
 
     fn read_on(&mut self, until: Mono) {
         let now = self.now().mono;
         let Some(daemon) = &mut self.daemon else { return };
-        daemon.lister = match daemon.reader.logs.next_step() {
+        let Reader { logs, least, reserve, .. } = &mut daemon.reader;
+        let is_time = *least > 0 || (now < until && daemon.part.left(now) > *reserve);
+        daemon.lister = match logs.next_step().filter(|_| is_time) {
             Some(step) => {
+                *least = least.saturating_sub(1);
                 daemon.desk.want_listing(REPLAY, now);
                 Lister::Reads { until, step }
             }
@@ -129,14 +135,13 @@ impl World {
         let daemon = self.daemon.as_mut()?;
         let Lister::Reads { step, .. } = &daemon.lister else { return None };
         if matches!(step, Step::Webhooks(_)) {
-            daemon.reader.began = self.time;
+            (daemon.reader.began, daemon.reader.is_whole) = (self.time, true);
         }
         Some(step.clone())
     }
 
     /// What was asked for came, or could not be had.
     pub(super) fn has_read(&mut self, part: Slot, step: &Step, brought: Brought) {
-        let now = self.now().mono;
         self.listing_is_over(part, REPLAY);
         let failed = match brought {
             Brought::Webhooks(answer) => {
@@ -150,16 +155,17 @@ impl World {
         };
         match failed {
             Ok(()) => self.what_failed_is_known(step.agent()),
-            Err(_) => self.logs(Logs::failed),
+            Err(failure) => {
+                self.logs(|logs| logs.failed(&failure));
+                if let Some(daemon) = &mut self.daemon {
+                    let is_asked_again = matches!(failure, Failure::RateLimited { .. });
+                    daemon.reader.is_whole &= is_asked_again;
+                }
+            }
         }
-        let Some(daemon) = &mut self.daemon else { return };
+        let Some(daemon) = &self.daemon else { return };
         let Lister::Reads { until, .. } = daemon.lister else { return };
-        daemon.reader.least = daemon.reader.least.saturating_sub(1);
-        if daemon.reader.least == 0 && until <= now {
-            daemon.lister = Lister::Rests { until };
-        } else {
-            self.read_on(until);
-        }
+        self.read_on(until);
     }
 
     fn logs(&mut self, change: impl FnOnce(&mut Logs)) {
@@ -215,7 +221,8 @@ impl World {
     /// them of before is known.
     fn what_failed_is_known(&mut self, agent: &AgentId) {
         let Some(daemon) = &mut self.daemon else { return };
-        if daemon.reader.logs.next_step().is_some_and(|step| step.agent() == agent) {
+        let goes_on = daemon.reader.logs.next_step().is_some_and(|step| step.agent() == agent);
+        if goes_on || !daemon.reader.is_whole {
             return;
         }
         let began = daemon.reader.began;

@@ -70,6 +70,45 @@ fn a_call_that_old_entries_alone_tell_of_is_not_enforced_before_the_platform_sho
 }
 
 #[test]
+fn a_time_that_is_refused_makes_an_entry_no_younger() {
+    let mut scene = total(90_000);
+    let ahead = Some(scene.now.wall.after(seconds(900_000)));
+    let started = Heard { time: ahead, ..logged(&scene, EventKind::Started, 7_202, None) };
+    scene.apply(&Event::Heard(&started));
+    assert!(scene.call.unproven);
+}
+
+/// All the calls whose webhooks had failed went to be stopped at once, those that were over too.
+#[test]
+fn where_the_log_alone_would_have_a_call_stopped_the_platform_is_asked_first() {
+    for ago in [None, Some(70)] {
+        let mut scene = total(60);
+        let started = logged(&scene, EventKind::Started, 65, ago);
+        let change = change(&mut scene, &Event::Heard(&started));
+        assert!(change.notes.contains(&Note::TimeDoubted(EventKind::Started)), "{ago:?}");
+        assert_eq!(scene.deadline_in(), Some(seconds(60)), "{ago:?}");
+        scene.show(Status::InProgress);
+        assert!(scene.call.stop.has_begun(), "{ago:?}");
+    }
+}
+
+#[test]
+fn within_the_second_that_the_log_tells_the_counterpart_holds() {
+    let after = |ago: u64| {
+        let limit = vec![(EventKind::ParticipantLeft, seconds(15))];
+        let mut scene = Scene::new(Limits { after: limit, ..Limits::default() });
+        let left = logged(&scene, EventKind::ParticipantLeft, 5, None);
+        let second = scene.now.wall.before(seconds(5));
+        let joined = Some(second.after(Duration::from_millis(600)).before(seconds(ago)));
+        let joined = scene.heard(EventKind::ParticipantJoined, joined);
+        scene.apply(&Event::Heard(&left));
+        scene.apply(&Event::Heard(&joined));
+        scene.deadline_in().is_some()
+    };
+    assert_eq!((after(0), after(1)), (false, true));
+}
+
+#[test]
 fn an_end_of_before_the_platform_contradicted_it_is_none() {
     let mut scene = total(600);
     scene.hear(EventKind::Connected);
