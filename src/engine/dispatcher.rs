@@ -291,6 +291,7 @@ impl Shared {
             let waits = self.calls.find(&row.id).is_some_and(|call| call.is_looked_up());
             if let Some(changed) = waits.then(|| self.calls.show(row, false)).flatten() {
                 self.events.tell(&changed);
+                self.know_as_one(row);
             }
         }
     }

@@ -110,6 +110,13 @@ impl Shared {
         unasked
     }
 
+    /// What memory has under either name of a row is one call.
+    pub(super) fn know_as_one(&self, row: &Row) {
+        if let Some(sid) = row.sid.as_ref().filter(|sid| self.calls.contains(sid)) {
+            self.name(&row.id, sid);
+        }
+    }
+
     /// Brings into memory what the store has under either name, as one call. Says under which names
     /// the store could not be asked, and whether two calls have become one.
     ///

@@ -55,6 +55,7 @@ pub(crate) const SOMETIMES: &[&str] = &[
     "the sid was tried",
     "a look-up swept the list",
     "a page answered for another call",
+    "a page told that two calls are one",
     "a look-up waited for another's page",
     "a ringing call was asked about",
     "a call without agent was asked about",

@@ -339,6 +339,13 @@ impl World {
             if call.is_some_and(|call| call.is_looked_up()) {
                 self.record.sometimes("a page answered for another call");
                 self.alter(&row.id, &Event::Shown { row, listing: false });
+                let has = |sid: &&CallId| {
+                    self.daemon.as_ref().is_some_and(|daemon| daemon.calls.contains_key(*sid))
+                };
+                if let Some(sid) = row.sid.as_ref().filter(has) {
+                    self.record.sometimes("a page told that two calls are one");
+                    self.name(&row.id, sid);
+                }
             }
         }
     }
