@@ -264,7 +264,7 @@ impl Logs {
             return;
         }
         reading.failures += 1;
-        if reading.failures > 1 || reading.webhooks.is_empty() {
+        if reading.failures > 1 {
             self.reading = None;
         } else {
             self.turn_over();

@@ -84,7 +84,7 @@ fn read(logs: &mut Logs, owner: &str, deliveries: &[Delivered]) {
 #[test]
 fn each_webhook_of_an_adopted_call_s_agent_is_read_back_to_when_the_call_was_placed() {
     let (mut logs, call) = (begun(), listed("c", "a"));
-    begin(&mut logs, &[&call], &adopts(&call, Some(Wall(3_500_000))));
+    begin(&mut logs, &[&call], &adopts(&call, Some(Wall(3_999_999))));
     assert_eq!(logs.next_step(), asks("a"));
     assert_eq!(logs.next_step(), asks("a"), "until it was answered");
     assert_eq!(logs.next_step().unwrap().agent(), &agent("a"));
@@ -404,7 +404,7 @@ fn one_log_that_fails_keeps_no_other_back_and_with_the_second_the_agent_waits() 
     for failure in [Failure::Timeout, Failure::Misdirected { status: 404 }, Failure::Network] {
         begin(&mut logs, &[&call], &nothing);
         logs.next_step();
-        logs.had_webhooks(webhooks(&["w1", "w2", "w3"]));
+        logs.had_webhooks(webhooks(&["w1", "w2", "w3", "w4"]));
         logs.failed(&failure);
         assert_eq!(logs.next_step(), step("a", "w2", 1));
         logs.had_page(&page(&[delivered("1", 5, false)], 1));
