@@ -67,11 +67,18 @@ impl Shared {
         let context = heard.details.context.as_ref().map(kept);
         let changed = self.calls.hear(&resolved.id, heard, context, resolved.unasked)?;
         self.events.tell(&changed);
-        // Another event of it may have found no room a moment ago, and taken the name away.
-        if let CallName::Both { id, sid } = &heard.call
-            && self.calls.id_of(sid).as_ref() != Some(id)
-        {
-            self.name(id, sid);
+        // Meanwhile another event may have told that the two names are one call's, or found no room for
+        // it and taken the name away.
+        match &heard.call {
+            CallName::Both { id, sid } if self.calls.id_of(sid).as_ref() != Some(id) => {
+                self.name(id, sid);
+            }
+            CallName::Sid(sid) => {
+                if let Some(id) = self.calls.id_of(sid).filter(|id| *id != resolved.id) {
+                    self.name(&id, sid);
+                }
+            }
+            CallName::Id(_) | CallName::Both { .. } => {}
         }
         let received = match changed.taken.unwrap_or(Received::Duplicate) {
             Received::Duplicate if resolved.joined => Received::Updated,

@@ -14,7 +14,7 @@ use crate::model::{
     ids::AgentId,
     listing::Pass,
     logs::{Logs, Step},
-    platform::{Delivered, DeliveryPage, Failure, Meter},
+    platform::{Delivered, Failure, Meter},
 };
 
 /// Reads the logs between two passes.
@@ -48,6 +48,7 @@ impl Replay {
                 debug!(agent = %step.agent(), %failure, "the delivery logs of an agent could not be read");
                 self.logs.failed(&failure);
             }
+            self.take_in_what_was_found(step.agent()).await;
         }
     }
 
@@ -61,21 +62,23 @@ impl Replay {
             Step::Deliveries { agent, webhook, page } => {
                 let ask = || client.deliveries(agent, webhook, *page);
                 let page = self.shared.ask_for_logs(ask).await?;
-                self.take_page(agent, &page).await;
+                for delivered in &page.deliveries {
+                    if let Some(heard) = self.read(agent, delivered) {
+                        self.logs.look_at(delivered, heard);
+                    }
+                }
                 self.logs.had_page(&page);
             }
         }
         Ok(())
     }
 
-    async fn take_page(&mut self, agent: &AgentId, page: &DeliveryPage) {
+    async fn take_in_what_was_found(&mut self, agent: &AgentId) {
         let mut taken = 0_usize;
-        for delivered in &page.deliveries {
-            let Some(heard) = self.read(agent, delivered) else { continue };
+        for found in self.logs.found() {
             // Nobody waits for it to be durable: after a restart the logs of all live calls are read.
-            if self.logs.takes(delivered, &heard.call) && self.shared.take_in(&heard).await.is_ok()
-            {
-                self.logs.took(delivered);
+            if self.shared.take_in(&found.heard).await.is_ok() {
+                self.logs.took(found);
                 taken += 1;
             }
         }

@@ -11,11 +11,14 @@
 //! after a start if it has a call, and as long as deliveries to it fail. What could not be read is
 //! wanted still, by the calls that live.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+};
 
 use super::{
     call::Call,
-    event::CallName,
+    event::{CallName, EventKind, Heard, Via},
     ids::{AgentId, CallId},
     listing::Adopted,
     platform::{Delivered, DeliveryPage, Failure},
@@ -58,12 +61,14 @@ pub struct Want {
     /// The call's names.
     names: Vec<CallId>,
     why: Why,
+    /// The last listing showed the call first.
+    is_new: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
-    /// All that was ever delivered of it, from then on.
-    All(Wall),
+    /// All that was ever delivered of it, from then on, where that is known.
+    All(Option<Wall>),
     /// What failed since then, while we were down.
     Failed(Wall),
     /// What has failed since the last reading.
@@ -82,6 +87,19 @@ pub struct Logs {
     turns: VecDeque<AgentId>,
     reading: Option<Reading>,
     read: HashMap<AgentId, Read>,
+    /// What is to be taken in.
+    found: Vec<Found>,
+}
+
+/// A delivery that is to be taken in.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// What it tells.
+    pub heard: Heard,
+    /// The log's id of it.
+    pub id: String,
+    agent: AgentId,
+    webhook: String,
 }
 
 /// What is wanted of an agent's logs.
@@ -106,15 +124,21 @@ struct Reading {
     /// When the newest delivery to each webhook was first tried.
     newest: HashMap<String, Wall>,
     fails: Option<Wall>,
-    /// How many requests failed.
+    /// How many requests failed, and the webhooks whose logs could not be read.
     failures: u32,
+    unread: HashSet<String>,
+    /// What is to be taken in once all is read.
+    found: Vec<Found>,
 }
 
 /// What the last reading of an agent's logs left. Times are the platform's.
 #[derive(Clone, Debug, Default)]
 struct Read {
-    /// The deliveries that were taken in, as far as they may be seen again.
-    taken: HashSet<String>,
+    /// The deliveries that were taken in, as far as they may be seen again, and to which webhook
+    /// each was.
+    taken: HashMap<String, String>,
+    /// The webhooks whose logs could not be read.
+    unread: HashSet<String>,
     /// When the newest delivery to each webhook was first tried.
     newest: HashMap<String, Wall>,
     /// When the newest to one of them had not succeeded: when it was first tried.
@@ -129,9 +153,10 @@ impl Logs {
         let facts = &call.facts;
         let agent = facts.agent().filter(|_| call.ended.is_none())?;
         let fails = || self.read.get(agent)?.fails;
-        let why = if !facts.heard_of() || adopted.contains_key(&call.id) {
+        let is_new = adopted.contains_key(&call.id);
+        let why = if !facts.heard_of() || is_new {
             let placed = adopted.get(&call.id).copied().flatten();
-            Why::All(placed.or_else(|| facts.started()).unwrap_or_default())
+            Why::All(placed.or_else(|| facts.started()))
         } else if !self.has_begun {
             Why::Failed(facts.started().unwrap_or_default())
         } else if fails().is_some_and(|at| at.uncut() >= facts.began()) {
@@ -142,14 +167,18 @@ impl Logs {
             return None;
         };
         let names = [Some(&call.id), facts.sid()].into_iter().flatten().cloned().collect();
-        Some(Want { agent: agent.clone(), names, why })
+        Some(Want { agent: agent.clone(), names, why, is_new })
     }
 
     /// A round begins, with all that calls [want](Self::wants). What no call wants any more is
     /// dropped. `all`: these are all the calls there are, and none is yet to come from the store.
     pub fn begin(&mut self, wants: impl IntoIterator<Item = Want>, all: bool) {
         let before = std::mem::take(&mut self.wanted);
-        for Want { agent, names, why } in wants {
+        let mut of_new_calls = HashSet::new();
+        for Want { agent, names, why, is_new } in wants {
+            if is_new {
+                of_new_calls.insert(agent.clone());
+            }
             let known = before.get(&agent);
             let wanted = self.wanted.entry(agent).or_insert_with(|| {
                 let Wanted { failed, again, .. } = known.cloned().unwrap_or_default();
@@ -157,9 +186,10 @@ impl Logs {
             });
             for name in names {
                 let since = known.and_then(|known| known.calls.get(&name).copied());
-                let since = match why {
-                    Why::All(all) => since.map_or(Some(all), |since| Some(since.min(all))),
-                    Why::Failed(_) | Why::Again | Why::Still => since,
+                let since = match (why, since) {
+                    (Why::All(all), None) => Some(all.unwrap_or_default()),
+                    (Why::All(Some(all)), Some(since)) => Some(since.min(all)),
+                    (_, since) => since,
                 };
                 wanted.calls.extend(since.map(|since| (name, since)));
             }
@@ -176,10 +206,11 @@ impl Logs {
         let is_in_hand =
             |agent: &AgentId| reading.as_ref().is_some_and(|known| known.agent == *agent);
         let new = wanted.keys().filter(|agent| !is_in_hand(agent) && !turns.contains(agent));
-        let new: Vec<_> = new.cloned().collect();
-        turns.extend(new);
-        // Calls that nobody has told of come first.
-        turns.make_contiguous().sort_by_key(|agent| wanted[agent].calls.is_empty());
+        // Calls that nobody has told of come first, once.
+        let (first, last): (Vec<_>, Vec<_>) =
+            new.cloned().partition(|agent| of_new_calls.contains(agent));
+        first.into_iter().rev().for_each(|agent| turns.push_front(agent));
+        turns.extend(last);
     }
 
     /// What to ask for next; `None` when the round is over.
@@ -201,34 +232,51 @@ impl Logs {
     /// The agent in hand has these webhooks.
     pub fn had_webhooks(&mut self, webhooks: Vec<String>) {
         let Some(reading) = &mut self.reading else { return };
+        let mut webhooks = webhooks;
+        if let Some(read) = self.read.get(&reading.agent) {
+            // Those whose logs fail keep no other back.
+            webhooks.sort_by_key(|webhook| read.unread.contains(webhook));
+        }
         reading.webhooks = webhooks.into();
         // What is wanted from now on has it read again.
         reading.wanted = self.wanted.get(&reading.agent).cloned().unwrap_or_default();
         self.go_on();
     }
 
-    /// Whether a delivery in the log of the agent in hand is to be taken in: it never reached us, or
-    /// its call was found by listing; and it was not before.
-    #[must_use]
-    pub fn takes(&self, delivered: &Delivered, call: &CallName) -> bool {
-        let Some(Reading { agent, wanted, .. }) = &self.reading else { return false };
-        let is_wanted = || match call {
+    /// Looks at a delivery in the log of the agent in hand. It is to be taken in if it never reached
+    /// us, or its call was found by listing; and if it was not before.
+    pub fn look_at(&mut self, delivered: &Delivered, heard: Heard) {
+        let Some(reading) = &mut self.reading else { return };
+        let Some(webhook) = reading.webhooks.front() else { return };
+        let wanted = &reading.wanted;
+        let is_wanted = || match &heard.call {
             CallName::Id(name) | CallName::Sid(name) => wanted.calls.contains_key(name),
             CallName::Both { id, sid } => {
                 [id, sid].into_iter().any(|name| wanted.calls.contains_key(name))
             }
         };
-        let was_taken =
-            || self.read.get(agent).is_some_and(|read| read.taken.contains(&delivered.id));
-        (!delivered.succeeded || is_wanted()) && !was_taken()
+        let was_taken = || {
+            let taken = self.read.get(&reading.agent).map(|read| &read.taken);
+            taken.is_some_and(|taken| taken.contains_key(&delivered.id))
+        };
+        // Pages shift: what was on the last one may be on this one too.
+        let is_new = !reading.seen.contains(&delivered.id) && !was_taken();
+        if is_new && (!delivered.succeeded || is_wanted()) {
+            let Reading { agent, .. } = &*reading;
+            let (agent, webhook) = (agent.clone(), webhook.clone());
+            reading.found.push(Found { heard, agent, webhook, id: delivered.id.clone() });
+        }
+    }
+
+    /// What is to be taken in now: all that was found in an agent's logs, the newest first. What
+    /// undoes an event is newer than it; were it read later, a call would be stopped for it.
+    pub fn found(&mut self) -> Vec<Found> {
+        std::mem::take(&mut self.found)
     }
 
     /// It was taken in.
-    pub fn took(&mut self, delivered: &Delivered) {
-        if let Some(reading) = &self.reading {
-            let read = self.read.entry(reading.agent.clone()).or_default();
-            read.taken.insert(delivered.id.clone());
-        }
+    pub fn took(&mut self, found: Found) {
+        self.read.entry(found.agent).or_default().taken.insert(found.id, found.webhook);
     }
 
     /// The page that was asked for came; its deliveries have been looked at.
@@ -264,11 +312,15 @@ impl Logs {
             return;
         }
         reading.failures += 1;
-        if reading.failures > 1 {
-            self.reading = None;
-        } else {
-            self.turn_over();
+        if let Some(webhook) = reading.webhooks.front() {
+            // It was not read through.
+            reading.newest.remove(webhook);
+            reading.unread.insert(webhook.clone());
         }
+        if reading.failures > 1 {
+            reading.webhooks.clear();
+        }
+        self.turn_over();
     }
 
     /// The present webhook's log is done with.
@@ -284,22 +336,41 @@ impl Logs {
     fn go_on(&mut self) {
         let is_done = |reading: &mut Reading| reading.webhooks.is_empty();
         let Some(reading) = self.reading.take_if(is_done) else { return };
-        let Reading { agent, wanted: read_for, seen, newest, fails, failures, .. } = reading;
+        let Reading {
+            agent, wanted: read_for, seen, newest, fails, failures, unread, found, ..
+        } = reading;
+        let is_whole = failures == 0;
+        self.hand_out(found, is_whole);
         let read = self.read.entry(agent.clone()).or_default();
         read.newest.extend(newest);
-        if failures > 0 {
+        read.taken.retain(|id, webhook| !is_whole && unread.contains(webhook) || seen.contains(id));
+        read.unread = unread;
+        if !is_whole {
             read.fails = read.fails.max(fails);
             return;
         }
         read.fails = fails;
-        read.taken.retain(|id| seen.contains(id));
-        // Calls that came up meanwhile have it read again.
+        // What came up meanwhile has it read again.
         let Some(wanted) = self.wanted.get_mut(&agent) else { return };
         wanted.calls.retain(|name, _| !read_for.calls.contains_key(name));
-        (wanted.failed, wanted.again) = (None, false);
-        if wanted.calls.is_empty() {
+        wanted.failed = wanted.failed.filter(|at| read_for.failed.is_none_or(|read| *at < read));
+        wanted.again = false;
+        if wanted.calls.is_empty() && wanted.failed.is_none() {
             self.wanted.remove(&agent);
         }
+    }
+
+    fn hand_out(&mut self, mut found: Vec<Found>, is_whole: bool) {
+        // What has happened since may be in the log that could not be read: in doubt the call goes on.
+        let may_be_undone =
+            |kind: EventKind| kind == EventKind::Connected || kind.counterpart().is_some();
+        found.retain(|found| is_whole || !may_be_undone(found.heard.kind));
+        found.sort_by_key(|found| {
+            let Heard { kind, time, via, .. } = &found.heard;
+            let tried = if let Via::Log { tried } = via { *tried } else { None };
+            (Reverse(time.or(tried)), may_be_undone(*kind))
+        });
+        self.found.extend(found);
     }
 }
 
@@ -323,6 +394,8 @@ impl Reading {
             newest: HashMap::new(),
             fails: None,
             failures: 0,
+            unread: HashSet::new(),
+            found: Vec::new(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{
-    event::{EventKind, Heard},
+    event::{EventKind, Heard, Via},
     facts::Facts,
     platform::{Row, Status},
     scene::{Scene, row},
@@ -43,6 +43,24 @@ fn begin(logs: &mut Logs, calls: &[&Call], adopted: &Adopted) {
 
 fn adopts(call: &Call, placed: Option<Wall>) -> Adopted {
     Adopted::from([(call.id.clone(), placed)])
+}
+
+/// What was delivered of a call by that name.
+fn event(call: CallName, kind: EventKind, tried: i64) -> Heard {
+    let via = Via::Log { tried: Some(Wall(tried)) };
+    Heard { call, via, ..Scene::called("x").heard(kind, None) }
+}
+
+fn looks(logs: &mut Logs, delivered: &Delivered, call: &CallName) {
+    logs.look_at(delivered, event(call.clone(), EventKind::Recording, 1));
+}
+
+/// The ids of what is to be taken in now; it is.
+fn found(logs: &mut Logs) -> Vec<String> {
+    let found = logs.found();
+    let ids = found.iter().map(|found| found.id.clone()).collect();
+    found.into_iter().for_each(|found| logs.took(found));
+    ids
 }
 
 fn delivered(id: &str, at: i64, succeeded: bool) -> Delivered {
@@ -131,13 +149,8 @@ fn a_start_that_the_platform_told_is_as_far_back_as_need_be() {
 
 #[test]
 fn what_failed_is_taken_in_and_of_adopted_calls_all_but_nothing_twice() {
-    let (mut logs, call, other) = (begun(), listed("c", "a"), heard("other", "a", Wall(1)));
-    begin(&mut logs, &[&call, &other], &adopts(&call, None));
-    let (failed, done) = (delivered("failed", 1, false), delivered("done", 1, true));
+    let (call, other) = (listed("c", "a"), heard("other", "a", Wall(1)));
     let by_id = |name: &str| CallName::Id(id(name));
-    assert!(!logs.takes(&failed, &by_id("c")), "no log is being read");
-    logs.next_step();
-    logs.had_webhooks(webhooks(&["w"]));
     let both = |call: &str, sid: &str| CallName::Both { id: id(call), sid: id(sid) };
     for (name, is_adopted) in [
         (by_id("c"), true),
@@ -148,23 +161,129 @@ fn what_failed_is_taken_in_and_of_adopted_calls_all_but_nothing_twice() {
         (by_id("unknown"), false),
         (both("other", "sid-other"), false),
     ] {
-        assert!(logs.takes(&failed, &name), "{name:?}");
-        assert_eq!(logs.takes(&done, &name), is_adopted, "{name:?}");
+        let mut logs = begun();
+        begin(&mut logs, &[&call, &other], &adopts(&call, None));
+        let (failed, done) = (delivered("failed", 1, false), delivered("done", 1, true));
+        looks(&mut logs, &failed, &name);
+        logs.next_step();
+        looks(&mut logs, &failed, &name);
+        logs.had_webhooks(webhooks(&["w"]));
+        looks(&mut logs, &failed, &name);
+        looks(&mut logs, &done, &name);
+        assert_eq!(found(&mut logs), [""; 0], "not before all is read");
+        logs.had_page(&page(&[failed.clone(), done.clone()], 2));
+        // It has slipped to the next page.
+        looks(&mut logs, &failed, &name);
+        logs.had_page(&page(std::slice::from_ref(&failed), 2));
+        let expected: &[&str] = if is_adopted { &["failed", "done"] } else { &["failed"] };
+        assert_eq!(found(&mut logs), expected, "{name:?}");
+        // Another reading comes by them again.
+        begin(&mut logs, &[&call], &Adopted::new());
+        logs.next_step();
+        logs.had_webhooks(webhooks(&["w"]));
+        looks(&mut logs, &failed, &name);
+        logs.had_page(&page(&[], 1));
+        assert_eq!(found(&mut logs), [""; 0], "{name:?} was taken");
+        // What a whole reading did not come by is out of reach, and forgotten.
+        begin(&mut logs, &[&call], &Adopted::new());
+        logs.next_step();
+        logs.had_webhooks(webhooks(&["w"]));
+        looks(&mut logs, &failed, &name);
+        logs.had_page(&page(&[], 1));
+        assert_eq!(found(&mut logs), ["failed"]);
     }
-    logs.took(&failed);
-    assert!(!logs.takes(&failed, &by_id("c")) && logs.takes(&done, &by_id("c")));
-    logs.had_page(&page(&[failed.clone(), done.clone()], 1));
-    assert_eq!(logs.next_step(), None);
-    // Another reading comes by it again.
-    begin(&mut logs, &[&call], &Adopted::new());
+}
+
+/// A call whose end, or whose conversation, was on another webhook's log was stopped before that was read.
+#[test]
+fn what_was_found_is_taken_in_once_all_is_read_the_newest_first() {
+    let (mut logs, call) = (begun(), listed("c", "a"));
+    begin(&mut logs, &[&call], &adopts(&call, None));
     logs.next_step();
-    assert!(!logs.takes(&failed, &by_id("c")), "it was taken");
-    logs.had_webhooks(webhooks(&["w"]));
+    logs.had_webhooks(webhooks(&["w1", "w2"]));
+    let name = CallName::Id(id("c"));
+    let look = |logs: &mut Logs, id: &str, heard: Heard| {
+        logs.look_at(&delivered(id, 1, false), heard);
+    };
+    look(&mut logs, "left", event(name.clone(), EventKind::ParticipantLeft, 5));
+    look(&mut logs, "connected", event(name.clone(), EventKind::Connected, 2));
+    let timeless =
+        Heard { via: Via::Log { tried: None }, ..event(name.clone(), EventKind::Recording, 1) };
+    look(&mut logs, "timeless", timeless);
     logs.had_page(&page(&[], 1));
-    // What a whole reading did not come by is out of reach, and forgotten.
+    look(&mut logs, "joined", event(name.clone(), EventKind::ParticipantJoined, 5));
+    let own = Heard { time: Some(Wall(9)), ..event(name, EventKind::ConversationStarted, 1) };
+    look(&mut logs, "talking", own);
+    logs.had_page(&page(&[], 1));
+    let expected = ["talking", "joined", "left", "connected", "timeless"];
+    assert_eq!(found(&mut logs), expected);
+    assert_eq!(found(&mut logs), [""; 0]);
+}
+
+#[test]
+fn of_logs_that_could_not_all_be_read_nothing_is_taken_in_that_may_be_undone() {
+    let (mut logs, call) = (begun(), listed("c", "a"));
+    begin(&mut logs, &[&call], &adopts(&call, None));
+    let name = CallName::Id(id("c"));
+    let kinds = [
+        EventKind::Started,
+        EventKind::Connected,
+        EventKind::ConversationStarted,
+        EventKind::ParticipantLeft,
+        EventKind::Ended,
+    ];
+    let read = |logs: &mut Logs, is_whole: bool| {
+        logs.next_step();
+        logs.had_webhooks(webhooks(&["w1", "w2"]));
+        for (nth, kind) in (0..).zip(kinds) {
+            logs.look_at(&delivered(kind.name(), 1, false), event(name.clone(), kind, nth));
+        }
+        logs.had_page(&page(&kinds.map(|kind| delivered(kind.name(), 1, false)), 1));
+        if is_whole {
+            logs.had_page(&page(&[], 1))
+        } else {
+            logs.failed(&Failure::Timeout)
+        }
+        found(logs)
+    };
+    let names = |kinds: &[EventKind]| kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>();
+    let certain = [EventKind::Ended, EventKind::ConversationStarted, EventKind::Started];
+    assert_eq!(read(&mut logs, false), names(&certain));
     begin(&mut logs, &[&call], &Adopted::new());
+    let rest = [EventKind::ParticipantLeft, EventKind::Connected];
+    assert_eq!(read(&mut logs, true), names(&rest));
+}
+
+#[test]
+fn a_webhook_whose_log_failed_is_asked_for_last_and_read_as_far_back_as_before() {
+    let (mut logs, call) = (Logs::default(), heard("c", "a", Wall(1)));
+    let (nothing, second) = (Adopted::new(), 1_000_000);
+    begin(&mut logs, &[&call], &nothing);
     logs.next_step();
-    assert!(logs.takes(&failed, &by_id("c")));
+    logs.had_webhooks(webhooks(&["w1", "w2"]));
+    logs.had_page(&page(&[delivered("1", 5 * second, false)], 1));
+    logs.had_page(&page(&[delivered("2", 5 * second, false)], 1));
+    begin(&mut logs, &[&call], &nothing);
+    logs.next_step();
+    logs.had_webhooks(webhooks(&["w1", "w2"]));
+    logs.had_page(&page(&[delivered("3", 9 * second, false)], 2));
+    logs.failed(&Failure::Timeout);
+    logs.had_page(&page(&[], 1));
+    begin(&mut logs, &[&call], &nothing);
+    logs.next_step();
+    logs.had_webhooks(webhooks(&["w1", "w2"]));
+    assert_eq!(logs.next_step(), step("a", "w2", 1));
+    logs.had_page(&page(&[], 1));
+    logs.had_page(&page(
+        &[delivered("3", 9 * second, false), delivered("4", 7 * second, false)],
+        2,
+    ));
+    assert_eq!(logs.next_step(), step("a", "w1", 2));
+    logs.had_page(&page(&[delivered("1", 5 * second, false)], 2));
+    begin(&mut logs, &[&call], &nothing);
+    logs.next_step();
+    logs.had_webhooks(webhooks(&["w1", "w2"]));
+    assert_eq!(logs.next_step(), step("a", "w1", 1), "it was read");
 }
 
 #[test]
@@ -174,8 +293,8 @@ fn after_a_start_the_agents_of_all_live_calls_are_read_once() {
     let mut logs = Logs::default();
     let nothing = Adopted::new();
     begin(&mut logs, &[&known, &listed, &nobodys], &nothing);
-    read(&mut logs, "b", &[delivered("2", 1, true)]);
     read(&mut logs, "a", &[delivered("1", 1, true)]);
+    read(&mut logs, "b", &[delivered("2", 1, true)]);
     assert_eq!(logs.next_step(), None);
     // From then on, of those that no webhook has told of.
     begin(&mut logs, &[&known, &listed, &nobodys], &nothing);
@@ -227,9 +346,11 @@ fn all_of_an_adopted_call_is_wanted_until_it_was_read() {
     begin(&mut logs, &[&heard], &Adopted::new());
     logs.next_step();
     logs.had_webhooks(webhooks(&["w"]));
-    assert!(logs.takes(&delivered("1", 1, true), &CallName::Sid(id("sid-c"))));
+    looks(&mut logs, &delivered("1", 1, true), &CallName::Sid(id("sid-c")));
     logs.had_page(&page(&[delivered("2", 5_000_000, true)], 2));
     assert_eq!(logs.next_step(), step("a", "w", 2), "back to when it was placed");
+    logs.had_page(&page(&[], 2));
+    assert_eq!(found(&mut logs), ["1"]);
 }
 
 #[test]
@@ -317,8 +438,10 @@ fn once_the_whole_is_read_what_succeeded_is_no_longer_taken_in() {
     logs.next_step();
     logs.had_webhooks(webhooks(&["w"]));
     let name = CallName::Id(call.id.clone());
-    assert!(logs.takes(&delivered("2", 9, false), &name));
-    assert!(!logs.takes(&delivered("2", 9, true), &name));
+    looks(&mut logs, &delivered("2", 9, false), &name);
+    looks(&mut logs, &delivered("3", 9, true), &name);
+    logs.had_page(&page(&[], 1));
+    assert_eq!(found(&mut logs), ["2"]);
 }
 
 /// What succeeded of calls that were over had been wanted for as long as the agent had calls.
@@ -333,8 +456,11 @@ fn what_is_wanted_of_a_call_is_wanted_while_it_lives() {
     begin(&mut logs, &[&second], &nothing);
     logs.next_step();
     logs.had_webhooks(webhooks(&["w"]));
-    let takes = |name: &str| logs.takes(&delivered("1", 9, true), &CallName::Id(id(name)));
-    assert_eq!((takes("c1"), takes("c2")), (false, true));
+    for name in ["c1", "c2"] {
+        looks(&mut logs, &delivered(name, 9, true), &CallName::Id(id(name)));
+    }
+    logs.had_page(&page(&[], 1));
+    assert_eq!(found(&mut logs), ["c2"]);
 }
 
 #[test]
@@ -402,6 +528,7 @@ fn one_log_that_fails_keeps_no_other_back_and_with_the_second_the_agent_waits() 
     let (mut logs, call) = (begun(), listed("c", "a"));
     let nothing = Adopted::new();
     for failure in [Failure::Timeout, Failure::Misdirected { status: 404 }, Failure::Network] {
+        logs = begun();
         begin(&mut logs, &[&call], &nothing);
         logs.next_step();
         logs.had_webhooks(webhooks(&["w1", "w2", "w3", "w4"]));
@@ -416,10 +543,10 @@ fn one_log_that_fails_keeps_no_other_back_and_with_the_second_the_agent_waits() 
     begin(&mut logs, &[&call], &nothing);
     logs.next_step();
     logs.had_webhooks(webhooks(&["w1", "w2"]));
-    assert!(logs.takes(&delivered("2", 9, true), &CallName::Id(call.id.clone())));
+    looks(&mut logs, &delivered("2", 9, true), &CallName::Id(call.id.clone()));
     logs.failed(&Failure::Unauthorized { status: 401 });
     logs.had_page(&page(&[delivered("1", 5, false)], 1));
-    assert_eq!(logs.next_step(), None);
+    assert_eq!((logs.next_step(), found(&mut logs)), (None, vec!["2".to_owned()]));
     begin(&mut logs, &[&call], &nothing);
     assert_eq!(logs.next_step(), asks("a"), "one of them was not read");
 }
@@ -428,8 +555,12 @@ fn one_log_that_fails_keeps_no_other_back_and_with_the_second_the_agent_waits() 
 fn agents_with_calls_that_nobody_told_of_come_first() {
     let (known, unheard) = (heard("c1", "a", Wall(1)), listed("c2", "b"));
     let mut logs = Logs::default();
-    begin(&mut logs, &[&known, &unheard], &Adopted::new());
+    begin(&mut logs, &[&known, &unheard], &adopts(&unheard, None));
     assert_eq!(logs.next_step(), asks("b"));
+    logs.had_webhooks(Vec::new());
+    // Once: a call that no log tells of would keep all others back.
+    begin(&mut logs, &[&known, &unheard], &Adopted::new());
+    assert_eq!(logs.next_step(), asks("a"));
 }
 
 #[test]
@@ -439,4 +570,31 @@ fn while_calls_are_yet_to_come_from_the_store_the_agents_of_all_are_wanted() {
     logs.begin([], false);
     logs.begin(logs.wants(&call, &nothing), true);
     assert_eq!(logs.next_step(), asks("a"));
+}
+
+/// What failed while we were down was taken for read once a reading ended that had begun before.
+#[test]
+fn what_is_wanted_from_further_back_than_was_read_is_wanted_still() {
+    let (later, call) = (listed("c1", "a"), heard("c2", "a", Wall(1)));
+    let (mut logs, nothing) = (Logs::default(), Adopted::new());
+    logs.begin(logs.wants(&later, &adopts(&later, Some(Wall(9)))), false);
+    logs.next_step();
+    logs.had_webhooks(webhooks(&["w"]));
+    begin(&mut logs, &[&later, &call], &nothing);
+    logs.had_page(&page(&[], 1));
+    begin(&mut logs, &[&call], &nothing);
+    read(&mut logs, "a", &[]);
+    begin(&mut logs, &[&call], &nothing);
+    assert_eq!(logs.next_step(), None);
+}
+
+#[test]
+fn where_nobody_tells_when_a_call_began_what_was_known_of_that_holds() {
+    let (mut logs, call) = (begun(), listed("c", "a"));
+    begin(&mut logs, &[&call], &adopts(&call, Some(Wall(5_000_000))));
+    begin(&mut logs, &[&call], &Adopted::new());
+    logs.next_step();
+    logs.had_webhooks(webhooks(&["w"]));
+    logs.had_page(&page(&[delivered("1", 4_000_000, true)], 9));
+    assert_eq!(logs.next_step(), None);
 }

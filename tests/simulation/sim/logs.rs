@@ -148,15 +148,19 @@ impl World {
                 answer.map(|webhooks| self.logs(|logs| logs.had_webhooks(webhooks)))
             }
             Brought::Deliveries(answer) => answer.map(|page| {
-                self.take_logged(&page);
+                self.look_at(&page);
                 self.logs(|logs| logs.had_page(&page));
             }),
             Brought::EndCall(_) | Brought::Page(_) => return,
         };
         match failed {
-            Ok(()) => self.what_failed_is_known(step.agent()),
+            Ok(()) => {
+                self.take_in_what_was_found();
+                self.what_failed_is_known(step.agent());
+            }
             Err(failure) => {
                 self.logs(|logs| logs.failed(&failure));
+                self.take_in_what_was_found();
                 if let Some(daemon) = &mut self.daemon {
                     let is_asked_again = matches!(failure, Failure::RateLimited { .. });
                     daemon.reader.is_whole &= is_asked_again;
@@ -174,24 +178,32 @@ impl World {
         }
     }
 
-    fn take_logged(&mut self, page: &DeliveryPage) {
+    fn look_at(&mut self, page: &DeliveryPage) {
         for delivered in &page.deliveries {
-            let Logged { heard, call, .. } =
-                self.log[delivered.id.parse::<usize>().unwrap()].clone();
+            let heard = self.logged(&delivered.id).heard.clone();
             let heard = Heard { via: Via::Log { tried: delivered.at }, ..heard };
-            let takes = |logs: &Logs| logs.takes(delivered, &heard.call);
-            if !self.daemon.as_ref().is_some_and(|daemon| takes(&daemon.reader.logs)) {
-                continue;
-            }
-            let path = if delivered.succeeded {
+            self.logs(|logs| logs.look_at(delivered, heard));
+        }
+    }
+
+    fn logged(&self, id: &str) -> &Logged {
+        &self.log[id.parse::<usize>().unwrap()]
+    }
+
+    fn take_in_what_was_found(&mut self) {
+        let mut all = Vec::new();
+        self.logs(|logs| all = logs.found());
+        for found in all {
+            let Logged { call, succeeded, .. } = *self.logged(&found.id);
+            let path = if succeeded {
                 "an adopted call got what its webhooks had told"
             } else {
                 "a webhook that failed was found in the log"
             };
             self.record.sometimes(path);
-            self.may_lie(&heard, call);
-            if self.take_in(&heard, call).is_some() {
-                self.logs(|logs| logs.took(delivered));
+            self.may_lie(&found.heard, call);
+            if self.take_in(&found.heard, call).is_some() {
+                self.logs(|logs| logs.took(found));
             }
         }
     }

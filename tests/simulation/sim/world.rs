@@ -190,7 +190,10 @@ impl World {
     /// that are left alone.
     fn is_at_rest(&self) -> bool {
         let Some(daemon) = &self.daemon else { return false };
-        self.agenda.len() <= 2
+        // What the store has may tell more of an outcome.
+        let has_asked = !daemon.is_failing && daemon.is_loaded;
+        has_asked
+            && self.agenda.len() <= 2
             && self.calls.iter().all(|call| call.is_over(self.time) || self.is_left_alone(&call.id))
             && daemon.calls.values().all(|kept| {
                 let is_over = |nth: &usize| self.calls[*nth].is_over(self.time);
