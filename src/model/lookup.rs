@@ -239,13 +239,14 @@ impl Lookup {
         let same_agent = self.agent.is_some() && self.agent == row.agent;
         let same_start =
             self.began.as_ref().zip(row.started_at).is_some_and(|(began, at)| began.contains(&at));
-        let is_another = differs(self.sid.as_ref(), row.sid.as_ref())
-            || differs(self.direction.as_deref(), row.direction.as_deref())
+        let is_another = differs(self.direction.as_deref(), row.direction.as_deref())
             || differs(self.to.as_deref(), row.to.as_deref())
             || differs(self.from.as_deref(), row.from.as_deref());
         // Which number is the other party's is not known then; many call ours at once.
         let same_party = self.direction.is_some() || (self.from.is_some() && self.from == row.from);
-        same_agent
+        // Where its sid is known, lists tell it too, and it is proof.
+        self.sid.is_none()
+            && same_agent
             && same_party
             && same_start
             && !is_another
