@@ -598,3 +598,48 @@ fn where_nobody_tells_when_a_call_began_what_was_known_of_that_holds() {
     logs.had_page(&page(&[delivered("1", 4_000_000, true)], 9));
     assert_eq!(logs.next_step(), None);
 }
+
+#[test]
+fn what_failed_is_wanted_from_the_earliest_call_that_the_store_brings() {
+    let (later, earlier) = (heard("c1", "a", Wall(9)), heard("c2", "a", Wall(5)));
+    let (mut logs, nothing) = (Logs::default(), Adopted::new());
+    logs.begin(logs.wants(&later, &nothing), false);
+    logs.next_step();
+    logs.had_webhooks(webhooks(&["w"]));
+    begin(&mut logs, &[&later, &earlier], &nothing);
+    logs.had_page(&page(&[], 1));
+    begin(&mut logs, &[&later, &earlier], &nothing);
+    read(&mut logs, "a", &[]);
+    begin(&mut logs, &[&later, &earlier], &nothing);
+    assert_eq!(logs.next_step(), None);
+}
+
+#[test]
+fn what_was_taken_of_a_log_that_failed_is_remembered_and_of_one_that_was_read_what_is_still_in_it()
+{
+    let (mut logs, call) = (Logs::default(), heard("c", "a", Wall(1)));
+    let (nothing, name) = (Adopted::new(), CallName::Id(id("c")));
+    let all = ["1", "2", "3"].map(|id| delivered(id, 1_000_000, false));
+    let look = |logs: &mut Logs| {
+        looks(logs, &all[0], &name);
+        looks(logs, &all[1], &name);
+        logs.had_page(&page(&all[1..2], 1));
+        looks(logs, &all[2], &name);
+    };
+    let ask = |logs: &mut Logs| {
+        begin(logs, &[&call], &nothing);
+        logs.next_step();
+        logs.had_webhooks(webhooks(&["w1", "w2"]));
+    };
+    ask(&mut logs);
+    look(&mut logs);
+    logs.had_page(&page(&all[2..], 1));
+    assert_eq!(found(&mut logs), ["1", "2", "3"]);
+    ask(&mut logs);
+    logs.had_page(&page(&all[1..2], 1));
+    logs.failed(&Failure::Timeout);
+    ask(&mut logs);
+    look(&mut logs);
+    logs.had_page(&page(&all[2..], 1));
+    assert_eq!(found(&mut logs), ["1"]);
+}
