@@ -218,7 +218,7 @@ impl Scenario {
         }
         let is_shared = chances[Fault::SharedAccount as usize] > 0;
         let (limit, span) = (quotas[0].0 * rng.u32(1..=2), micros(quotas[0].1) * rng.i64(1..=6));
-        let others = limit * [0, rng.u32(0..10), 12][rng.usize(0..3)] / 10;
+        let others = limit * [12, rng.u32(0..10), 12][rng.usize(0..3)] / 10;
         let account = Account::new(limit, span, others, rng.u8(0..4) > 0);
         Self {
             policies,
